@@ -1,0 +1,37 @@
+/// @file
+/// Plain data: what a document shows, as a value without identity or history.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/value.h"
+
+namespace joinery {
+
+struct Plain;
+/// Elements in order.
+using PlainArray = std::vector<Plain>;
+/// Members sorted by the UTF-8 bytes of their keys, each key once.
+using PlainObject = std::vector<std::pair<std::string, Plain>>;
+
+/// A scalar, an array or an object. Compared by type and bits, as Value is.
+struct Plain {
+    std::variant<Value, PlainArray, PlainObject> data;
+
+    bool is_scalar() const noexcept { return data.index() == 0; }
+    bool is_array() const noexcept { return data.index() == 1; }
+    bool is_object() const noexcept { return data.index() == 2; }
+    const Value& scalar() const { return std::get<Value>(data); }
+    const PlainArray& array() const { return std::get<PlainArray>(data); }
+    const PlainObject& object() const { return std::get<PlainObject>(data); }
+
+    friend bool operator==(const Plain& a, const Plain& b) { return a.data == b.data; }
+};
+
+/// The member of @p object at @p key, by binary search; nullptr if there is none.
+const Plain* find_member(const PlainObject& object, std::string_view key) noexcept;
+
+}  // namespace joinery
