@@ -113,11 +113,13 @@ class [[nodiscard]] Result<void> {
     JOINERY_TRY_IMPL(JOINERY_CONCAT(joinery_result_, __LINE__), declaration, expr)
 
 /// Passes the Error of the Result<void> @p expr up.
-#define JOINERY_TRY_VOID(expr)                                                              \
-    do {                                                                                    \
-        if (auto joinery_result = (expr); !joinery_result) return joinery_result.error(); \
-    } while (false)
+#define JOINERY_TRY_VOID(expr) \
+    JOINERY_TRY_VOID_IMPL(JOINERY_CONCAT(joinery_done_, __COUNTER__), expr)
 
+#define JOINERY_TRY_VOID_IMPL(name, expr)         \
+    do {                                          \
+        if (auto name = (expr); !name) return name.error(); \
+    } while (false)
 #define JOINERY_CONCAT_IMPL(a, b) a##b
 #define JOINERY_CONCAT(a, b) JOINERY_CONCAT_IMPL(a, b)
 #define JOINERY_TRY_IMPL(name, declaration, expr) \

@@ -4,19 +4,18 @@
 /// keeps in which table.
 #pragma once
 
-#include <cstdint>
-#include <functional>
-#include <memory>
-#include <optional>
-
 #include "base/bytes.h"
 #include "base/result.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
 
 namespace joinery {
 
 /// The tables of a store. The numbers are written on disk: never change them.
 enum class Table : std::uint8_t {
-    meta = 0,       ///< Format version, identity, counters.
+    meta = 0,       ///< The engine's format version and counters. Identity is the store's own.
     documents = 1,  ///< One record a document.
     log = 2,        ///< Segments of changes in order of arrival.
     index = 3,      ///< Where a (document, chain, seq) stands in the log.
@@ -28,9 +27,17 @@ inline constexpr std::size_t kTableCount = 7;
 
 /// Longest key that a store accepts, in bytes.
 inline constexpr std::size_t kStoreKeySizeMax = 500;
+/// Longest value that a store accepts, in bytes.
+inline constexpr std::size_t kStoreValueSizeMax = 256U << 20U;
+
+/// 16 random bytes that name one life of a store: new on creation, restore and copy.
+using Incarnation = FixedBytes<16, struct IncarnationTag>;
 
 /// A consistent view of the store at one moment. Views it returns live until it is destroyed, or,
-/// in a StoreWriter, until the next put or erase.
+/// in a StoreWriter, until the next put, erase or commit.
+///
+/// Keep one only as long as a scan takes: while it lives, no space that a later commit frees can
+/// be used again. Destroy it before its Store.
 ///
 /// @par Thread safety
 /// One thread at a time; a StoreWriter only on the thread that began it.
@@ -46,32 +53,45 @@ class StoreReader {
         ByteView value;
     };
 
-    /// The value at exactly @p key. `damaged` if its checksum fails, `io` if the system does.
+    /// The value at exactly @p key; none if it is empty or longer than kStoreKeySizeMax. `damaged`
+    /// if the record's checksum fails, `io` if the system does.
     virtual Result<std::optional<ByteView>> get(Table table, ByteView key) = 0;
-    /// The record with the smallest key that is not less than @p key.
+    /// The record with the smallest key that is not less than @p key, which may be empty. Keys are
+    /// compared as bytes, a prefix before what it begins. Errors as get().
     virtual Result<std::optional<Record>> first_at_or_after(Table table, ByteView key) = 0;
-    /// The record with the greatest key that is less than @p key.
+    /// The record with the greatest key that is less than @p key. Errors as get().
     virtual Result<std::optional<Record>> last_before(Table table, ByteView key) = 0;
+    /// The key of the record that made the latest call answer `damaged`, so that a scan can go on
+    /// behind it; empty if the damage is not of one record. Only directly after such a call.
+    virtual ByteView damaged_key() const = 0;
 };
 
-/// The one write transaction of a store; sees its own writes. Destroyed uncommitted, it undoes them.
+/// The one write transaction of a store; sees its own writes. Destroyed uncommitted, it undoes
+/// them.
+///
+/// Arguments may be views that this writer returned. After put or erase answered `io` the
+/// transaction is spoilt: every later call, commit too, answers the same Error.
 class StoreWriter : public StoreReader {
   public:
-    /// Sets the value at @p key (1 to kStoreKeySizeMax bytes). `over_limit` for a key too long, `io`
-    /// with "the disk is full" or "the store's map is full".
+    /// Sets the value at @p key. `malformed` for an empty key, `over_limit` for a key longer than
+    /// kStoreKeySizeMax, a value longer than kStoreValueSizeMax or more than one transaction holds,
+    /// `io` with "the disk is full" or "the store's map is full".
     virtual Result<void> put(Table table, ByteView key, ByteView value) = 0;
-    /// Removes @p key; absent is success.
+    /// Removes @p key; absent is success, also for a key that put() refuses.
     virtual Result<void> erase(Table table, ByteView key) = 0;
     /// Makes the writes visible and durable (survive power loss) before it returns. Afterwards only
-    /// destruction is allowed. On an Error nothing was written.
+    /// destruction is allowed. On an Error nothing was written. If the system failed to make pages
+    /// durable nothing can be relied on: then every later call on the Store answers `io`, until it
+    /// is closed and opened again.
     virtual Result<void> commit() = 0;
 };
 
-/// An open store. Held by unique_ptr; closing is destruction.
+/// An open store. Held by unique_ptr; closing is destruction, after that of all its readers and
+/// writers.
 ///
 /// @par Thread safety
-/// read() and write() are safe from any thread; write() waits for the writer before it, in this
-/// process or another.
+/// read(), write() and commit_count() are safe from any thread. write() waits for the writer before
+/// it, in this process or another.
 class Store {
   public:
     Store() = default;
@@ -79,21 +99,27 @@ class Store {
     Store& operator=(const Store&) = delete;
     virtual ~Store() = default;
 
+    /// Begins a view of what is committed now. `busy` when the readers' table is full, `io`.
     virtual Result<std::unique_ptr<StoreReader>> read() = 0;
+    /// Begins the write transaction. `busy` when this thread holds the writer already, `io`.
     virtual Result<std::unique_ptr<StoreWriter>> write() = 0;
 
     /// Counts commits by anybody, in this process or another: equal numbers mean that nothing was
-    /// written between. Cheap: no transaction, no lock.
+    /// written between. A commit that wrote nothing does not count. Cheap: no transaction, no lock.
     virtual std::uint64_t commit_count() = 0;
 
-    /// This store's incarnation: 16 random bytes, new on creation, restore and copy.
-    virtual FixedBytes<16, struct IncarnationTag> incarnation() const = 0;
+    /// This store's incarnation, as this process sees it.
+    virtual Incarnation incarnation() const = 0;
+    /// Takes a new incarnation, durable on return, so that this process writes as a fresh actor:
+    /// for when a peer knows more of our own actor than the store does, or when a change left that
+    /// could not be stored. Other processes keep theirs, since their slots differ, until they open
+    /// again. Errors as write() and commit(). Not while another thread calls incarnation().
+    virtual Result<void> renew_incarnation() = 0;
+
     /// The writer slot that this process leases while the store is open; 0 is the lowest.
     virtual std::uint32_t writer_slot() const = 0;
     /// How often the slot's actor was retired by an unclean end; part of the actor's name.
     virtual std::uint32_t writer_generation() const = 0;
 };
-
-using Incarnation = FixedBytes<16, struct IncarnationTag>;
 
 }  // namespace joinery

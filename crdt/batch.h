@@ -1,0 +1,126 @@
+/// @file
+/// Changes in memory, as decoded or as made: flat arrays whose indices are a document's Names.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/env.h"
+#include "base/int128.h"
+#include "base/value.h"
+#include "crdt/names.h"
+
+namespace joinery::crdt {
+
+/// What an operation does. The numbers are written on disk and on the wire: never change them.
+enum class OpKind : std::uint8_t {
+    put = 1,        ///< Rules R.
+    make = 2,       ///< Rules M.
+    increment = 3,  ///< Rules N; `container` is the counter itself.
+    erase = 4,      ///< Rules E.
+    insert = 5,     ///< Rules L: a place, an element and its first content.
+    move = 6,       ///< Rules L3.
+};
+inline constexpr std::uint8_t kOpKindMax = 6;
+
+/// Stamp of an operation whose stamp is its change's wall time (rule R3).
+inline constexpr std::int64_t kNoStamp = INT64_MIN;
+
+/// A place between two places; a dot without chain is the list's edge.
+struct PlaceExtra {
+    Dot left;
+    Dot right;
+};
+
+/// Rule N3. All totals are of the run, in 128 bits.
+struct IncrementExtra {
+    std::int64_t delta = 0;
+    std::uint64_t origin = 0;    ///< Counter of the run's first increment.
+    std::uint64_t previous = 0;  ///< Counter of the run's increment before this one; 0 for the first.
+    Int128 total = 0;          ///< With this increment.
+};
+
+/// Rule N4: how far an erase saw one cell.
+struct SeenCell {
+    ContainerIndex counter = kNone;
+    ChainIndex chain = kNone;
+    std::uint64_t origin = 0;
+    std::uint64_t last = 0;  ///< Counter of the last increment seen.
+    Int128 total = 0;      ///< The run's total with it.
+};
+
+struct Op {
+    OpKind kind = OpKind::put;
+    Kind made = Kind::none;    ///< make and insert: the container made; none for a value.
+    ContainerIndex container = kRoot;
+    std::uint32_t key = 0;     ///< KeyIndex or ElementIndex, by the container's kind.
+    std::uint32_t extra = 0;   ///< First of PlaceExtra, IncrementExtra or SeenCell.
+    std::uint32_t extra_count = 0;  ///< Of SeenCells.
+    std::int64_t stamp = kNoStamp;
+    Value value;               ///< put and insert without `made`.
+};
+
+/// A change's dependency on (chain, seq).
+struct Dependency {
+    ChainIndex chain = kNone;
+    std::uint64_t seq = 0;
+    friend bool operator==(const Dependency&, const Dependency&) = default;
+};
+
+struct ChangeHeader {
+    ChainIndex chain = kNone;
+    std::uint64_t seq = 0;
+    std::uint64_t counter = 0;  ///< Of the first operation; the next free one where there is none.
+    std::int64_t time_ms = 0;
+    std::uint32_t op_begin = 0, op_count = 0;
+    std::uint32_t dependency_begin = 0, dependency_count = 0;
+    std::uint32_t message_begin = 0, message_size = 0;
+};
+
+/// Changes in an order that respects their dependencies.
+struct Batch {
+    std::vector<ChangeHeader> changes;
+    std::vector<Op> ops;
+    std::vector<PlaceExtra> places;
+    std::vector<IncrementExtra> increments;
+    std::vector<SeenCell> seen_cells;
+    std::vector<Dependency> dependencies;
+    std::string messages;
+
+    bool empty() const noexcept { return changes.empty(); }
+    void clear() {
+        changes.clear();
+        ops.clear();
+        places.clear();
+        increments.clear();
+        seen_cells.clear();
+        dependencies.clear();
+        messages.clear();
+    }
+    std::span<const Op> ops_of(const ChangeHeader& change) const {
+        return std::span(ops).subspan(change.op_begin, change.op_count);
+    }
+    std::span<const Dependency> dependencies_of(const ChangeHeader& change) const {
+        return std::span(dependencies).subspan(change.dependency_begin, change.dependency_count);
+    }
+    std::string_view message_of(const ChangeHeader& change) const {
+        return std::string_view(messages).substr(change.message_begin, change.message_size);
+    }
+    std::span<const SeenCell> seen_cells_of(const Op& op) const {
+        return std::span(seen_cells).subspan(op.extra, op.extra_count);
+    }
+    /// How much there is: what truncate() goes back to.
+    struct Mark {
+        std::size_t changes, ops, places, increments, seen_cells, dependencies, messages;
+    };
+    Mark mark() const noexcept;
+    void truncate(const Mark& mark);
+
+    /// Appends change @p index of @p other, which has the same Names.
+    void append(const Batch& other, std::size_t index);
+};
+
+}  // namespace joinery::crdt

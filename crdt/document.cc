@@ -1,0 +1,195 @@
+#include "crdt/document.h"
+
+#include <algorithm>
+#include <map>
+
+#include "crdt/limits.h"
+
+namespace joinery::crdt {
+
+Document::Document(std::string id) : id_(std::move(id)), state_(names_) {}
+
+void Document::remember_hash(ChainIndex chain, std::uint64_t seq, const ChangeHash& hash) {
+    if (chain >= recent_.size()) recent_.resize(chain + 1);
+    auto& ring = recent_[chain].ring;
+    const std::size_t at = seq % RecentHashes::kCount;
+    // A chain of few changes holds few hashes: the ring grows as far as it is used.
+    if (at >= ring.size()) ring.resize(at + 1);
+    ring[at] = hash;
+}
+
+Result<ChangeHash> Document::hash_of(ChainIndex chain, std::uint64_t seq) const {
+    const std::uint64_t last = graph_.last_seq(chain);
+    if (seq == 0 || seq > last) return fail(Errc::not_found, "change that is not there", seq);
+    if (seq == last) return graph_.tip_hash(chain);
+    if (chain < recent_.size() && last - seq < RecentHashes::kCount) {
+        const auto& ring = recent_[chain].ring;
+        const std::size_t at = seq % RecentHashes::kCount;
+        if (at < ring.size() && !ring[at].is_zero()) return ring[at];
+    }
+    if (hash_source_) return hash_source_(names_.actor(chain), seq);
+    return fail(Errc::not_found, "hash of an old change is not remembered", seq);
+}
+
+Result<ChangeHash> Document::previous_hash(ChainIndex chain, std::uint64_t seq) const {
+    if (seq == 1) return chain_origin(id_, names_.actor(chain));
+    return hash_of(chain, seq - 1);
+}
+
+namespace {
+
+/// What a batch adds to its chains, change by change: the part of Document::check that is about
+/// numbers.
+class BatchWalk {
+  public:
+    explicit BatchWalk(const Graph& graph) : graph_(graph) {}
+
+    std::uint64_t last_seq(ChainIndex chain) const {
+        const auto at = tips_.find(chain);
+        return at != tips_.end() ? at->second.seq : graph_.last_seq(chain);
+    }
+    std::uint64_t next_counter(ChainIndex chain) const {
+        const auto at = tips_.find(chain);
+        return at != tips_.end() ? at->second.next_counter : graph_.next_counter(chain);
+    }
+    void add(const ChangeHeader& change, std::size_t index) {
+        tips_[change.chain] = {change.seq, change.counter + change.op_count};
+        if (change.chain != run_chain_ || first_[change.chain].empty() ||
+            first_[change.chain].back().seq + first_[change.chain].back().count != change.seq ||
+            first_[change.chain].back().index + first_[change.chain].back().count != index) {
+            first_[change.chain].push_back({change.seq, 0, index});
+        }
+        ++first_[change.chain].back().count;
+        run_chain_ = change.chain;
+    }
+    /// The index in the batch of (chain, seq), if it is there.
+    std::optional<std::size_t> find(ChainIndex chain, std::uint64_t seq) const {
+        const auto at = first_.find(chain);
+        if (at == first_.end()) return std::nullopt;
+        for (const Span& span : at->second) {
+            if (seq >= span.seq && seq - span.seq < span.count) return span.index + (seq - span.seq);
+        }
+        return std::nullopt;
+    }
+
+  private:
+    struct Tip {
+        std::uint64_t seq, next_counter;
+    };
+    struct Span {
+        std::uint64_t seq, count;
+        std::size_t index;
+    };
+    const Graph& graph_;
+    std::map<ChainIndex, Tip> tips_;
+    std::map<ChainIndex, std::vector<Span>> first_;
+    ChainIndex run_chain_ = kNone;
+};
+
+Result<void> check_numbers(const ChangeHeader& change, const BatchWalk& walk, std::size_t index) {
+    if (change.seq > walk.last_seq(change.chain) + 1) {
+        return fail(Errc::not_found, "change whose predecessor is missing", index);
+    }
+    if (change.counter != walk.next_counter(change.chain) || change.seq > kCounterMax ||
+        change.counter + change.op_count > kCounterMax) {
+        return fail(Errc::malformed, "change whose operations are misnumbered", index);
+    }
+    if (change.op_count > kOpCountMax) {
+        return fail(Errc::over_limit, "change of too many operations", index);
+    }
+    if (change.dependency_count > kDepCountMax) {
+        return fail(Errc::over_limit, "change with too many dependencies", index);
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<std::vector<ChangeHash>> Document::check(const Batch& batch) {
+    std::vector<ChangeHash> hashes(batch.changes.size());
+    BatchWalk walk(graph_);
+    for (std::size_t i = 0; i < batch.changes.size(); ++i) {
+        const ChangeHeader& change = batch.changes[i];
+        if (change.seq <= walk.last_seq(change.chain)) continue;  // A duplicate.
+        JOINERY_TRY_VOID(check_numbers(change, walk, i));
+        dependency_hashes_.clear();
+        for (const Dependency& dep : batch.dependencies_of(change)) {
+            if (dep.chain == change.chain || dep.seq == 0 || dep.seq > walk.last_seq(dep.chain)) {
+                return fail(Errc::not_found, "change whose dependency is missing", i);
+            }
+            const auto inside = walk.find(dep.chain, dep.seq);
+            if (inside) {
+                dependency_hashes_.push_back(hashes[*inside]);
+            } else {
+                JOINERY_TRY(const ChangeHash hash, hash_of(dep.chain, dep.seq));
+                dependency_hashes_.push_back(hash);
+            }
+        }
+        ChangeHash previous;
+        if (const auto inside = walk.find(change.chain, change.seq - 1)) {
+            previous = hashes[*inside];
+        } else {
+            JOINERY_TRY(previous, previous_hash(change.chain, change.seq));
+        }
+        hashes[i] = hasher_.hash(names_, batch, change, previous, dependency_hashes_);
+        if (hasher_.operations_size() > kChangeSizeMax) {
+            return fail(Errc::over_limit, "change too large", i);
+        }
+        walk.add(change, i);
+    }
+    return hashes;
+}
+
+Result<void> Document::apply_change(const Batch& batch, const ChangeHeader& change) {
+    const Context context = graph_.context(change.chain, batch.dependencies_of(change));
+    OpSite site{{change.chain, change.counter}, change.time_ms, context};
+    for (const Op& op : batch.ops_of(change)) {
+        JOINERY_TRY_VOID(apply_op(state_, names_, batch, op, site));
+        ++site.dot.counter;
+    }
+    return {};
+}
+
+Result<ApplyReport> Document::apply(const Batch& batch, std::span<const ChangeHash> hashes) {
+    JOINERY_ASSERT(!transaction_open_ && hashes.size() == batch.changes.size());
+    ApplyReport report;
+    const Graph::Checkpoint before = graph_.checkpoint();
+    std::vector<std::pair<ChainIndex, Graph::ChainCheckpoint>> chains;
+    for (std::size_t i = 0; i < batch.changes.size(); ++i) {
+        const ChangeHeader& change = batch.changes[i];
+        if (hashes[i].is_zero() || change.seq <= graph_.last_seq(change.chain)) {
+            ++report.duplicate;
+            continue;
+        }
+        const auto is_chain = [&](const auto& pair) { return pair.first == change.chain; };
+        if (chains.empty() || (chains.back().first != change.chain &&
+                               std::ranges::none_of(chains, is_chain))) {
+            chains.emplace_back(change.chain, graph_.chain_checkpoint(change.chain));
+        }
+        if (auto done = apply_change(batch, change); !done) {
+            state_.undo();
+            graph_.restore(before, chains);
+            Error error = done.error();
+            error.at = i;
+            return error;
+        }
+        graph_.add(change.chain, change.op_count, batch.dependencies_of(change), hashes[i]);
+        ++report.applied;
+    }
+    state_.keep();
+    for (std::size_t i = 0; i < batch.changes.size(); ++i) {
+        if (!hashes[i].is_zero()) {
+            remember_hash(batch.changes[i].chain, batch.changes[i].seq, hashes[i]);
+        }
+    }
+    return report;
+}
+
+std::size_t Document::memory_size() const noexcept {
+    std::size_t size = names_.memory_size() + graph_.memory_size() + state_.memory_size() +
+                       sizeof(Document);
+    for (const RecentHashes& recent : recent_) size += recent.ring.capacity() * sizeof(ChangeHash);
+    return size;
+}
+
+}  // namespace joinery::crdt

@@ -1,0 +1,118 @@
+/// @file
+/// One document: names, causal graph and state, with changes made here and changes that arrive.
+/// Pure: no I/O, clock, thread or randomness; the same changes give the same bytes.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/plain.h"
+#include "base/result.h"
+#include "crdt/apply.h"
+#include "crdt/canonical.h"
+#include "crdt/graph.h"
+#include "crdt/state.h"
+
+namespace joinery::crdt {
+
+class Transaction;
+
+/// What became of the changes of a batch.
+struct ApplyReport {
+    std::size_t applied = 0;    ///< Changes that were new.
+    std::size_t duplicate = 0;  ///< Changes that were there already.
+};
+
+class Document {
+  public:
+    /// Finds the hash of a change that the document no longer remembers; `not_found` if unknown.
+    using HashSource = std::function<Result<ChangeHash>(const ActorId& actor, std::uint64_t seq)>;
+
+    /// An empty document. @p id is 1 to kKeySizeMax bytes of UTF-8.
+    explicit Document(std::string id);
+    Document(const Document&) = delete;
+    Document& operator=(const Document&) = delete;
+
+    const std::string& id() const noexcept { return id_; }
+    Names& names() noexcept { return names_; }
+    const Names& names() const noexcept { return names_; }
+    const Graph& graph() const noexcept { return graph_; }
+    const State& state() const noexcept { return state_; }
+
+    /// Used when a dependency's hash is older than what the document remembers (64 a chain).
+    void set_hash_source(HashSource source) { hash_source_ = std::move(source); }
+
+    /// The hash of change @p seq of @p chain; `not_found` if it is neither remembered nor known to
+    /// the hash source.
+    Result<ChangeHash> hash_of(ChainIndex chain, std::uint64_t seq) const;
+
+    /// Checks that the changes of @p batch may be applied now, without applying them, and gives their
+    /// chain hashes in order; duplicates have a zero hash.
+    ///
+    /// @return `not_found` with `at` = index of the first change whose predecessor or dependency is
+    ///         missing; `malformed` for a seq or counter that cannot be; `over_limit`.
+    Result<std::vector<ChangeHash>> check(const Batch& batch);
+
+    /// Applies the changes of @p batch, whose hashes check() gave. All or none: on an Error the
+    /// document is as it was. The caller has verified the seals over the hashes.
+    Result<ApplyReport> apply(const Batch& batch, std::span<const ChangeHash> hashes);
+
+    /// The local changes committed since the last call, with their hashes; moved out.
+    struct Outgoing {
+        Batch batch;
+        std::vector<ChangeHash> hashes;
+    };
+    const Outgoing& outgoing() const noexcept { return outgoing_; }
+    /// Forgets outgoing(), keeping its memory for the next changes.
+    void clear_outgoing() {
+        outgoing_.batch.clear();
+        outgoing_.hashes.clear();
+    }
+
+    /// The digest of what the document shows (rules D).
+    /// @par Cost
+    /// What changed since the last call: each touched container is hashed again.
+    Digest digest();
+
+    /// The container at @p key of @p parent as plain data, and the whole document's.
+    Plain read(const Shown& shown) const;
+    PlainObject read_root() const;
+
+    /// Starts noting what slots showed, for patches; see crdt/patch.h.
+    void set_recording(bool on) { state_.set_recording(on); }
+    State& mutable_state() noexcept { return state_; }
+
+    std::size_t memory_size() const noexcept;
+
+  private:
+    friend class Transaction;
+    friend class SnapshotLoader;
+
+    /// The hashes of a chain's last changes: dependencies are nearly always among them.
+    struct RecentHashes {
+        static constexpr std::size_t kCount = 64;
+        std::vector<ChangeHash> ring;
+    };
+
+    void remember_hash(ChainIndex chain, std::uint64_t seq, const ChangeHash& hash);
+    Result<ChangeHash> previous_hash(ChainIndex chain, std::uint64_t seq) const;
+    Result<void> apply_change(const Batch& batch, const ChangeHeader& change);
+    const Digest& container_digest(ContainerIndex container);
+
+    std::string id_;
+    Names names_;
+    Graph graph_;
+    State state_;
+    ChangeHasher hasher_;
+    std::vector<RecentHashes> recent_;
+    HashSource hash_source_;
+    Outgoing outgoing_;
+    std::vector<ChangeHash> dependency_hashes_;
+    Bytes digest_input_;
+    bool transaction_open_ = false;
+};
+
+}  // namespace joinery::crdt

@@ -1,0 +1,537 @@
+#include "crdt/state.h"
+
+#include <algorithm>
+
+namespace joinery::crdt {
+namespace {
+
+const State::Container kNoContainer{};
+const State::Element kNoElement{};
+
+}  // namespace
+
+State::State(Names& names) : names_(names) {
+    containers_.resize(1);
+    containers_[kRoot].attached = true;
+}
+
+// --- Reading -------------------------------------------------------------------------------------
+
+SlotIndex State::find_slot(ContainerIndex container, std::uint32_t key) const {
+    return slot_index_.find(mix_hash(container, key), [&](std::uint32_t i) {
+        return slots_[i].container == container && slots_[i].key == key;
+    });
+}
+
+const State::Container& State::container(ContainerIndex container) const {
+    return container < containers_.size() ? containers_[container] : kNoContainer;
+}
+
+const State::Element& State::element(ElementIndex element) const {
+    return element < elements_.size() ? elements_[element] : kNoElement;
+}
+
+std::span<const Entry> State::alternatives(const Slot& slot) const {
+    if (slot.extra == kNone) return {};
+    return extras_[slot.extra];
+}
+
+const State::List* State::list(ContainerIndex index) const {
+    const Container& c = container(index);
+    return c.payload == kNone ? nullptr : &lists_[c.payload];
+}
+
+std::span<const Cell> State::cells(ContainerIndex counter) const {
+    const Container& c = container(counter);
+    if (c.payload == kNone) return {};
+    return counters_[c.payload];
+}
+
+Int128 State::counter_sum(ContainerIndex counter) const {
+    Int128 sum = 0;
+    for (const Cell& cell : cells(counter)) sum += cell.visible();
+    return sum;
+}
+
+std::span<const State::OtherPlace> State::other_places(ElementIndex element) const {
+    const auto at = std::ranges::lower_bound(other_places_, element, {},
+                                             [](const auto& pair) { return pair.first; });
+    if (at == other_places_.end() || at->first != element) return {};
+    return at->second;
+}
+
+bool State::greater(const Entry& a, const Entry& b) const {
+    if (a.stamp != b.stamp) return a.stamp > b.stamp;
+    if (a.chain != b.chain) return names_.actor_less(b.chain, a.chain);
+    return a.counter > b.counter;
+}
+
+ContainerIndex State::attached_child(const Slot& slot, Kind kind) const {
+    for (auto child = slot.first_child; child != kNone; child = containers_[child].next_sibling) {
+        if (names_.container(child).kind == kind) return child;
+    }
+    return kNone;
+}
+
+Shown State::shown(const Slot& slot) const {
+    if (slot.has_entry()) {
+        if (slot.entry.made == Kind::none) return {Kind::none, &slot.entry.value, kNone};
+        const Kind kind = slot.entry.made;
+        return {kind, nullptr, names_.find_container(slot.container, slot.key, kind)};
+    }
+    Shown best;
+    for (auto child = slot.first_child; child != kNone; child = containers_[child].next_sibling) {
+        if (containers_[child].present_count == 0) continue;
+        const Kind kind = names_.container(child).kind;
+        static constexpr std::array<std::uint8_t, 6> kOrder{9, 0, 1, 2, 3, 4};  // Rule M4.
+        if (best.kind == Kind::none ||
+            kOrder[static_cast<std::size_t>(kind)] < kOrder[static_cast<std::size_t>(best.kind)]) {
+            best = {kind, nullptr, child};
+        }
+    }
+    return best;
+}
+
+Shown State::shown(ContainerIndex container, std::uint32_t key) const {
+    const SlotIndex found = find_slot(container, key);
+    return found == kNone ? Shown{} : shown(slots_[found]);
+}
+
+std::size_t State::memory_size() const noexcept {
+    std::size_t size = slots_.capacity() * sizeof(Slot) + slot_index_.memory_size() +
+                       containers_.capacity() * sizeof(Container) + digests_.capacity() * 32 +
+                       elements_.capacity() * sizeof(Element) +
+                       journal_.capacity() * sizeof(JournalRecord);
+    for (const List& list : lists_) {
+        size += list.places.memory_size() + list.element_of.capacity() * 4;
+    }
+    for (const auto& cells : counters_) size += cells.capacity() * sizeof(Cell);
+    for (const auto& extra : extras_) size += extra.capacity() * sizeof(Entry);
+    for (const Slot& slot : slots_) {
+        const auto type = slot.entry.value.type();
+        if ((type == ValueType::string || type == ValueType::bytes) &&
+            slot.entry.value.content().size() > Value::kInlineSizeMax) {
+            size += slot.entry.value.content().size();
+        }
+    }
+    return size;
+}
+
+// --- Attaching and presence ----------------------------------------------------------------------
+
+State::Container& State::ensure_container(ContainerIndex container) {
+    if (container >= containers_.size()) {
+        containers_.resize(std::max<std::size_t>(container + 1, names_.container_count()));
+    }
+    return containers_[container];
+}
+
+void State::attach(ContainerIndex container) {
+    if (ensure_container(container).attached) return;
+    const Names::Container& name = names_.container(container);
+    attach(name.parent);
+    const SlotIndex slot = ensure_slot(name.parent, name.key);
+    Container& c = containers_[container];
+    c.attached = true;
+    c.next_sibling = slots_[slot].first_child;
+    slots_[slot].first_child = container;
+    // A dirty container's ancestors are dirty: start clean, so that marking walks up to the root.
+    c.dirty = false;
+    mark_dirty(container);
+}
+
+SlotIndex State::ensure_slot(ContainerIndex container, std::uint32_t key) {
+    if (const SlotIndex found = find_slot(container, key); found != kNone) return found;
+    attach(container);
+    SlotIndex slot = kNone;
+    if (free_slots_.empty()) {
+        slot = static_cast<SlotIndex>(slots_.size());
+        slots_.emplace_back();
+    } else {
+        slot = free_slots_.back();
+        free_slots_.pop_back();
+    }
+    Slot& s = slots_[slot];
+    Container& c = containers_[container];
+    s.container = container;
+    s.key = key;
+    s.next = c.first_slot;
+    if (s.next != kNone) slots_[s.next].previous = slot;
+    c.first_slot = slot;
+    slot_index_.insert(slot, [&](std::uint32_t i) { return slot_hash(i); });
+    return slot;
+}
+
+void State::release_slot_if_empty(SlotIndex slot) {
+    Slot& s = slots_[slot];
+    if (s.has_entry() || s.first_child != kNone) return;
+    const ContainerIndex container = s.container;
+    slot_index_.erase(slot, [&](std::uint32_t i) { return slot_hash(i); });
+    if (s.previous != kNone) {
+        slots_[s.previous].next = s.next;
+    } else {
+        containers_[container].first_slot = s.next;
+    }
+    if (s.next != kNone) slots_[s.next].previous = s.previous;
+    s = Slot{};
+    free_slots_.push_back(slot);
+    detach_if_empty(container);
+}
+
+/// A container without slots, places and cells is nothing but a name.
+void State::detach_if_empty(ContainerIndex container) {
+    Container& c = containers_[container];
+    if (container == kRoot || !c.attached || c.first_slot != kNone) return;
+    if (c.payload != kNone) {
+        const bool is_counter = names_.container(container).kind == Kind::counter;
+        if (is_counter ? !counters_[c.payload].empty()
+                       : lists_[c.payload].places.item_count() != 0) {
+            return;
+        }
+    }
+    const Names::Container& name = names_.container(container);
+    const SlotIndex slot = find_slot(name.parent, name.key);
+    JOINERY_ASSERT(slot != kNone);
+    std::uint32_t* link = &slots_[slot].first_child;
+    while (*link != container) link = &containers_[*link].next_sibling;
+    *link = c.next_sibling;
+    c.next_sibling = kNone;
+    c.attached = false;
+    release_slot_if_empty(slot);
+}
+
+void State::mark_dirty(ContainerIndex container) {
+    while (!containers_[container].dirty) {
+        containers_[container].dirty = true;
+        if (container == kRoot) return;
+        container = names_.container(container).parent;
+    }
+}
+
+void State::presence_changed(SlotIndex slot, bool was_present) {
+    const Slot& s = slots_[slot];
+    const bool present = s.is_present();
+    if (present == was_present) return;
+    if (has_elements(names_.container(s.container).kind)) {
+        const Element& e = element(s.key);
+        if (e.item != kNone) ensure_list(s.container).places.set_visible(e.item, present);
+    }
+    container_count_changed(s.container, present);
+}
+
+void State::container_count_changed(ContainerIndex container, bool more) {
+    Container& c = containers_[container];
+    c.present_count += more ? 1U : UINT32_MAX;
+    if (container == kRoot || c.present_count != (more ? 1U : 0U)) return;
+    const Names::Container& name = names_.container(container);
+    const SlotIndex parent = find_slot(name.parent, name.key);
+    const bool was_present = slots_[parent].is_present();
+    slots_[parent].present_children += more ? 1U : UINT32_MAX;
+    presence_changed(parent, was_present);
+}
+
+// --- Entries -------------------------------------------------------------------------------------
+
+std::vector<Entry>& State::extra_of(Slot& slot) {
+    if (slot.extra == kNone) {
+        if (free_extras_.empty()) {
+            slot.extra = static_cast<std::uint32_t>(extras_.size());
+            extras_.emplace_back();
+        } else {
+            slot.extra = free_extras_.back();
+            free_extras_.pop_back();
+        }
+    }
+    return extras_[slot.extra];
+}
+
+void State::add_entry_quietly(ContainerIndex container, std::uint32_t key, Entry entry) {
+    const SlotIndex slot = ensure_slot(container, key);
+    Slot& s = slots_[slot];
+    const bool was_present = s.is_present();
+    if (!s.has_entry()) {
+        s.entry = std::move(entry);
+    } else {
+        if (greater(entry, s.entry)) std::swap(entry, s.entry);
+        extra_of(s).push_back(std::move(entry));
+    }
+    mark_dirty(container);
+    presence_changed(slot, was_present);
+}
+
+Entry State::remove_entry_quietly(SlotIndex slot, std::size_t index) {
+    Slot& s = slots_[slot];
+    const ContainerIndex container = s.container;
+    Entry removed;
+    if (s.extra == kNone) {
+        removed = std::exchange(s.entry, Entry{});
+    } else {
+        auto& others = extras_[s.extra];
+        if (index == 0) {
+            removed = std::exchange(s.entry, Entry{});
+            const auto best = std::ranges::max_element(
+                others, [&](const Entry& a, const Entry& b) { return greater(b, a); });
+            s.entry = std::move(*best);
+            index = static_cast<std::size_t>(best - others.begin()) + 1;
+        } else {
+            removed = std::move(others[index - 1]);
+        }
+        if (index != others.size()) others[index - 1] = std::move(others.back());
+        others.pop_back();
+        if (others.empty()) free_extras_.push_back(std::exchange(s.extra, kNone));
+    }
+    mark_dirty(container);
+    if (!s.has_entry()) {
+        presence_changed(slot, true);
+        release_slot_if_empty(slot);
+    }
+    return removed;
+}
+
+void State::add_entry(ContainerIndex container, std::uint32_t key, Entry entry) {
+    touch(container, key);
+    Entry inverse;
+    inverse.chain = entry.chain;
+    inverse.counter = entry.counter;
+    journal_.push_back({Undo::remove_entry, container, key, std::move(inverse)});
+    add_entry_quietly(container, key, std::move(entry));
+}
+
+void State::remove_entry(SlotIndex slot, std::size_t index) {
+    const ContainerIndex container = slots_[slot].container;
+    const std::uint32_t key = slots_[slot].key;
+    touch(container, key);
+    journal_.push_back({Undo::add_entry, container, key, remove_entry_quietly(slot, index)});
+}
+
+void State::replace_entry(SlotIndex slot, Entry entry) {
+    Slot& s = slots_[slot];
+    JOINERY_ASSERT(s.has_entry() && s.extra == kNone);
+    touch(s.container, s.key);
+    std::swap(s.entry, entry);
+    journal_.push_back({Undo::replace_entry, s.container, s.key, std::move(entry)});
+    mark_dirty(s.container);
+}
+
+// --- Counters ------------------------------------------------------------------------------------
+
+void State::set_cell_quietly(ContainerIndex counter, ChainIndex chain,
+                             const std::optional<Cell>& cell) {
+    attach(counter);
+    Container& c = containers_[counter];
+    if (c.payload == kNone) {
+        c.payload = static_cast<std::uint32_t>(counters_.size());
+        counters_.emplace_back();
+    }
+    auto& cells = counters_[c.payload];
+    const auto at = std::ranges::find(cells, chain, &Cell::chain);
+    mark_dirty(counter);
+    if (cell && at != cells.end()) {
+        *at = *cell;
+    } else if (cell) {
+        cells.push_back(*cell);
+        container_count_changed(counter, true);
+    } else if (at != cells.end()) {
+        *at = cells.back();
+        cells.pop_back();
+        container_count_changed(counter, false);
+        detach_if_empty(counter);
+    } else {
+        detach_if_empty(counter);
+    }
+}
+
+void State::set_cell(ContainerIndex counter, ChainIndex chain, const std::optional<Cell>& cell) {
+    const Names::Container& name = names_.container(counter);
+    touch(name.parent, name.key);
+    std::optional<Cell> old;
+    for (const Cell& c : cells(counter)) {
+        if (c.chain == chain) old = c;
+    }
+    journal_.push_back({Undo::cell, counter, chain, {}});
+    undo_cells_.push_back(old);
+    set_cell_quietly(counter, chain, cell);
+}
+
+// --- Lists ---------------------------------------------------------------------------------------
+
+State::List& State::ensure_list(ContainerIndex container) {
+    Container& c = ensure_container(container);
+    if (c.payload == kNone) {
+        c.payload = static_cast<std::uint32_t>(lists_.size());
+        lists_.emplace_back();
+    }
+    return lists_[c.payload];
+}
+
+std::uint32_t State::add_place(ContainerIndex container, ElementIndex element, Dot dot,
+                               std::uint32_t left_item, std::uint32_t right_item) {
+    attach(container);
+    List& list = ensure_list(container);
+    const auto item = list.places.insert(
+        dot.chain, dot.counter, left_item, right_item,
+        [&](ChainIndex a, ChainIndex b) { return names_.actor_less(a, b); });
+    JOINERY_ASSERT(item == list.element_of.size());
+    list.element_of.push_back(element);
+    journal_.push_back({Undo::place, container, element, {}});
+    return item;
+}
+
+void State::set_places_quietly(ElementIndex element, const Element& winner,
+                               std::vector<OtherPlace> others) {
+    if (element >= elements_.size()) {
+        elements_.resize(std::max<std::size_t>(element + 1, names_.element_count()));
+    }
+    const ContainerIndex container = names_.element(element).list;
+    Element& e = elements_[element];
+    if (e.item != winner.item) {
+        Sequence& places = ensure_list(container).places;
+        const SlotIndex slot = find_slot(container, element);
+        const bool present = slot != kNone && slots_[slot].is_present();
+        if (e.item != kNone) places.set_visible(e.item, false);
+        if (winner.item != kNone) places.set_visible(winner.item, present);
+        mark_dirty(container);
+    }
+    e = winner;
+    const auto at = std::ranges::lower_bound(other_places_, element, {},
+                                             [](const auto& pair) { return pair.first; });
+    const bool found = at != other_places_.end() && at->first == element;
+    if (others.empty()) {
+        if (found) other_places_.erase(at);
+    } else if (found) {
+        at->second = std::move(others);
+    } else {
+        other_places_.insert(at, {element, std::move(others)});
+    }
+}
+
+void State::set_places(ElementIndex element, const Element& winner,
+                       std::vector<OtherPlace> others) {
+    touch(names_.element(element).list, element);
+    const auto old_others = other_places(element);
+    journal_.push_back({Undo::places, kNone, element, {}});
+    undo_places_.push_back({this->element(element), {old_others.begin(), old_others.end()}});
+    set_places_quietly(element, winner, std::move(others));
+}
+
+// --- Journal -------------------------------------------------------------------------------------
+
+void State::keep() {
+    journal_.clear();
+    undo_cells_.clear();
+    undo_places_.clear();
+}
+
+void State::undo() {
+    while (!journal_.empty()) {
+        undo_one(journal_.back());
+        journal_.pop_back();
+    }
+    keep();
+    clear_touched();
+}
+
+void State::undo_one(JournalRecord& record) {
+    switch (record.what) {
+        case Undo::remove_entry: {
+            const SlotIndex slot = find_slot(record.container, record.key);
+            const Entry& inverse = record.entry;
+            const auto is_it = [&](const Entry& e) {
+                return e.chain == inverse.chain && e.counter == inverse.counter;
+            };
+            std::size_t index = 0;
+            if (!is_it(slots_[slot].entry)) {
+                const auto others = alternatives(slots_[slot]);
+                const auto found = std::ranges::find_if(others, is_it);
+                index = static_cast<std::size_t>(found - others.begin()) + 1;
+            }
+            remove_entry_quietly(slot, index);
+            break;
+        }
+        case Undo::add_entry:
+            add_entry_quietly(record.container, record.key, std::move(record.entry));
+            break;
+        case Undo::replace_entry:
+            slots_[find_slot(record.container, record.key)].entry = std::move(record.entry);
+            // The digest may have been asked for since.
+            mark_dirty(record.container);
+            break;
+        case Undo::cell:
+            set_cell_quietly(record.container, record.key, undo_cells_.back());
+            undo_cells_.pop_back();
+            break;
+        case Undo::place: {
+            List& list = lists_[containers_[record.container].payload];
+            list.places.pop();
+            list.element_of.pop_back();
+            detach_if_empty(record.container);
+            break;
+        }
+        case Undo::places:
+            set_places_quietly(record.key, undo_places_.back().winner,
+                               std::move(undo_places_.back().others));
+            undo_places_.pop_back();
+            break;
+    }
+}
+
+// --- Patches -------------------------------------------------------------------------------------
+
+void State::touch(ContainerIndex container, std::uint32_t key) {
+    if (!recording_) return;
+    const auto hash_of = [&](std::uint32_t i) {
+        return mix_hash(before_[i].container, before_[i].key);
+    };
+    const std::uint32_t known =
+        before_index_.find(mix_hash(container, key), [&](std::uint32_t i) {
+            return before_[i].container == container && before_[i].key == key;
+        });
+    if (known != kNone) return;
+    // What an ancestor shows may hang on what is beneath it (rule M6), so ancestors come first.
+    if (container != kRoot) {
+        const Names::Container& name = names_.container(container);
+        touch(name.parent, name.key);
+    }
+    Before before{container, key, Kind::none, false, {}, kNone, 0};
+    const Shown now = shown(container, key);
+    before.kind = now.kind;
+    before.has_value = now.value != nullptr;
+    if (now.value != nullptr) before.value = *now.value;
+    if (now.kind == Kind::counter) before.sum = counter_sum(now.container);
+    if (has_elements(names_.container(container).kind)) {
+        const Element& e = element(key);
+        const List* places = list(container);
+        if (e.item != kNone && places != nullptr && places->places.is_visible(e.item)) {
+            before.item = e.item;
+        }
+    }
+    before_.push_back(std::move(before));
+    before_index_.insert(static_cast<std::uint32_t>(before_.size() - 1), hash_of);
+}
+
+void State::clear_touched() {
+    before_.clear();
+    before_index_ = FlatIndex{};
+}
+
+// --- Digest cache and loading --------------------------------------------------------------------
+
+Digest& State::cached_digest(ContainerIndex container) {
+    if (digests_.size() < containers_.size()) digests_.resize(containers_.size());
+    return digests_[container];
+}
+
+void State::forget_truncated_names() {
+    if (containers_.size() > names_.container_count()) {
+        containers_.resize(names_.container_count());
+    }
+    if (digests_.size() > containers_.size()) digests_.resize(containers_.size());
+    if (elements_.size() > names_.element_count()) elements_.resize(names_.element_count());
+}
+
+void State::reserve_slots(std::size_t count) {
+    slots_.reserve(count);
+    slot_index_.reserve(count, [&](std::uint32_t i) { return slot_hash(i); });
+}
+
+}  // namespace joinery::crdt

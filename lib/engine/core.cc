@@ -1,0 +1,215 @@
+#include "engine/core.h"
+
+#include <algorithm>
+
+#include "crdt/cursor.h"
+#include "crdt/snapshot.h"
+#include "engine/history.h"
+
+namespace joinery::detail {
+namespace {
+
+constexpr std::size_t kDocumentIdSizeMax = 255;
+
+const Bytes kDeviceSeedKey = {'d', 'e', 'v', 'i', 'c', 'e'};
+const Bytes kNextDocumentKey = {'n', 'e', 'x', 't', 'd', 'o', 'c'};
+
+/// The device's secret, made on first use.
+Result<std::array<std::uint8_t, 32>> device_seed(Store& store, Random& random) {
+    std::array<std::uint8_t, 32> seed{};
+    {
+        JOINERY_TRY(const auto reader, store.read());
+        JOINERY_TRY(const auto bytes, reader->get(Table::meta, kDeviceSeedKey));
+        if (bytes) {
+            if (bytes->size() != seed.size()) return fail(Errc::damaged, "device key is damaged");
+            std::ranges::copy(*bytes, seed.begin());
+            return seed;
+        }
+    }
+    JOINERY_TRY(const auto writer, store.write());
+    JOINERY_TRY(const auto bytes, writer->get(Table::meta, kDeviceSeedKey));
+    if (bytes) {  // Another process was quicker.
+        if (bytes->size() != seed.size()) return fail(Errc::damaged, "device key is damaged");
+        std::ranges::copy(*bytes, seed.begin());
+        return seed;
+    }
+    random.fill(seed);
+    JOINERY_TRY_VOID(writer->put(Table::meta, kDeviceSeedKey, seed));
+    JOINERY_TRY_VOID(writer->commit());
+    return seed;
+}
+
+Result<void> check_id(std::string_view id) {
+    if (id.empty() || id.size() > kDocumentIdSizeMax) {
+        return fail(Errc::malformed, "a document's id has 1 to 255 bytes");
+    }
+    const bool has_control =
+        std::ranges::any_of(id, [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+    if (has_control || !is_utf8(as_bytes(id))) {
+        return fail(Errc::malformed, "a document's id is UTF-8 without control characters");
+    }
+    return {};
+}
+
+Result<std::optional<DocumentRecord>> find_record(StoreReader& reader, std::string_view id) {
+    JOINERY_TRY(const auto bytes, reader.get(Table::documents, document_key(id)));
+    if (!bytes) return std::optional<DocumentRecord>();
+    JOINERY_TRY(const DocumentRecord record, decode_document_record(*bytes));
+    return std::optional<DocumentRecord>(record);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Core>> Core::open(std::unique_ptr<Store> store,
+                                         Clock& clock,
+                                         Random& random,
+                                         Hooks hooks) {
+    JOINERY_TRY(auto seed, device_seed(*store, random));
+    auto key = std::make_unique<crdt::SigningKey>(seed);
+    seed.fill(0);
+    std::unique_ptr<Core> core(new Core(std::move(store), std::move(key)));
+    core->hooks_ = std::move(hooks);
+    const crdt::ActorProof proof{core->key_->public_key(), core->store_->incarnation(),
+                                 core->store_->writer_slot(), core->store_->writer_generation()};
+    core->context_.reset(new CoreContext{*core->store_, clock, *core->key_, proof,
+                                         crdt::actor_of(proof), core->hooks_.on_pending,
+                                         core->hooks_.run_callback});
+    core->seen_commit_ = core->store_->commit_count();
+    return core;
+}
+
+Result<std::shared_ptr<DocumentCore>> Core::open_document(std::string_view id, bool create) {
+    JOINERY_TRY_VOID(check_id(id));
+    const std::lock_guard lock(mutex_);
+    if (const auto at = documents_.find(id); at != documents_.end()) return at->second;
+    std::optional<DocumentRecord> record;
+    {
+        JOINERY_TRY(const auto reader, store_->read());
+        JOINERY_TRY(record, find_record(*reader, id));
+    }
+    if (!record && !create) return fail(Errc::not_found, "no such document; `ls` lists them");
+    JOINERY_TRY(auto core, DocumentCore::open(*context_, std::string(id), record));
+    documents_.emplace(id, core);
+    return core;
+}
+
+std::vector<std::shared_ptr<DocumentCore>> Core::open_documents() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::shared_ptr<DocumentCore>> out;
+    out.reserve(documents_.size());
+    for (const auto& [id, core] : documents_) out.push_back(core);
+    return out;
+}
+
+bool Core::has_pending() const {
+    return std::ranges::any_of(open_documents(),
+                               [](const auto& document) { return document->has_pending(); });
+}
+
+bool Core::others_wrote() const { return store_->commit_count() != seen_commit_; }
+
+Result<Core::Changed> Core::commit() {
+    JOINERY_TRY(const auto writer, store_->write());
+    Changed changed;
+    // With the write lock held nobody else commits: what others wrote is all there, and what we write
+    // follows it.
+    const bool others = others_wrote();
+    Changed written;
+    JOINERY_TRY(const auto number_bytes, writer->get(Table::meta, kNextDocumentKey));
+    std::uint64_t next = 1;
+    if (number_bytes) {
+        JOINERY_TRY(next, decode_arrival(*number_bytes));
+    }
+    auto next_number = static_cast<DocumentNumber>(next);
+    for (const auto& document : open_documents()) {
+        if (others) {
+            JOINERY_TRY(const bool absorbed, document->absorb(*writer));
+            if (absorbed) changed.push_back(document);
+        }
+        JOINERY_TRY(const bool wrote, document->write_pending(*writer, next_number));
+        if (wrote) written.push_back(document);
+    }
+    if (written.empty()) {
+        seen_commit_ = store_->commit_count();
+        return changed;
+    }
+    if (next_number != next) {
+        JOINERY_TRY_VOID(
+            writer->put(Table::meta, kNextDocumentKey, encode_arrival(next_number)));
+    }
+    JOINERY_TRY_VOID(writer->commit());
+    seen_commit_ = store_->commit_count();
+    for (const auto& document : written) {
+        document->finish_write(true);
+        if (std::ranges::find(changed, document) == changed.end()) changed.push_back(document);
+    }
+    return changed;
+}
+
+Result<std::size_t> Core::make_snapshots(std::uint64_t interval) {
+    std::size_t count = 0;
+    for (const auto& document : open_documents()) {
+        const auto record = document->snapshot_due(interval);
+        if (!record) continue;
+        Bytes bytes;
+        {
+            JOINERY_TRY(const auto reader, store_->read());
+            const auto hash_source = [&](const ActorId& actor,
+                                         std::uint64_t seq) -> Result<ChangeHash> {
+                crdt::Names names;
+                return History(*reader, record->number, names)
+                    .hash_of(document->id(), actor, seq);
+            };
+            JOINERY_TRY(const auto copy,
+                        load_document(*reader, document->id(), *record, hash_source));
+            bytes = crdt::encode_snapshot(*copy);
+        }
+        JOINERY_TRY(const auto writer, store_->write());
+        JOINERY_TRY(auto newest, find_record(*writer, document->id()));
+        if (!newest) return fail(Errc::damaged, "the document's record is missing");
+        // Another process may have been quicker, and further.
+        if (newest->snapshot_count >= record->change_count) continue;
+        JOINERY_TRY_VOID(writer->put(Table::snapshots,
+                                     snapshot_key(record->number, record->change_count), bytes));
+        if (newest->snapshot_count != 0) {
+            JOINERY_TRY_VOID(writer->erase(
+                Table::snapshots, snapshot_key(record->number, newest->snapshot_count)));
+        }
+        newest->snapshot_count = record->change_count;
+        JOINERY_TRY_VOID(
+            writer->put(Table::documents, document_key(document->id()), encode_record(*newest)));
+        JOINERY_TRY_VOID(writer->commit());
+        document->snapshot_stored(record->change_count);
+        ++count;
+    }
+    return count;
+}
+
+std::vector<std::string> Core::documents() const {
+    std::vector<std::string> ids;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const auto& [id, document] : documents_) ids.push_back(id);
+    }
+    const auto reader = store_->read();
+    if (reader) {
+        Bytes key;
+        while (true) {
+            const auto found = (*reader)->first_at_or_after(Table::documents, key);
+            if (!found || !*found) break;
+            key.assign((*found)->key.begin(), (*found)->key.end());
+            ids.emplace_back(as_text(key));
+            key.push_back(0);
+        }
+    }
+    std::ranges::sort(ids);
+    ids.erase(std::ranges::unique(ids).begin(), ids.end());
+    return ids;
+}
+
+Result<session::DocumentPort*> Core::document(std::string_view id) {
+    JOINERY_TRY(const auto core, open_document(id, true));
+    return static_cast<session::DocumentPort*>(core.get());
+}
+
+}  // namespace joinery::detail

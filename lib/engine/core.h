@@ -1,0 +1,75 @@
+/// @file
+/// A peer without threads, sockets or sessions: its store, its identity and its documents. The Peer runs it on
+/// threads; the simulator runs it on a virtual clock.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "engine/document_core.h"
+
+namespace joinery::detail {
+
+class Core : public session::Host {
+  public:
+    /// What the surroundings do for a core; must stay callable until it is destroyed.
+    struct Hooks {
+        /// A document has changes to store. From any thread, under no lock.
+        std::function<void()> on_pending;
+        /// Runs a callback of the app's, in order.
+        std::function<void(std::function<void()>)> run_callback;
+    };
+
+    /// Takes over @p store; makes the device's key there if it has none.
+    static Result<std::unique_ptr<Core>> open(std::unique_ptr<Store> store,
+                                              Clock& clock,
+                                              Random& random,
+                                              Hooks hooks);
+
+    const crdt::ActorProof& proof() const noexcept { return context_->proof; }
+    const ActorId& actor() const noexcept { return context_->actor; }
+    Store& store() noexcept { return *store_; }
+
+    /// An open document, opened or made where needed. Any thread.
+    Result<std::shared_ptr<DocumentCore>> open_document(std::string_view id, bool create);
+
+    /// Documents that changed by a commit: written by us, or found written by others.
+    using Changed = std::vector<std::shared_ptr<DocumentCore>>;
+    /// Stores everything pending in one durable transaction, after taking in what other processes
+    /// stored. One thread at a time. On an Error everything stays pending.
+    Result<Changed> commit();
+    bool has_pending() const;
+    /// Whether another process wrote to the store since the last commit() of ours.
+    bool others_wrote() const;
+
+    /// Makes the snapshots that are due, one transaction each, from the store alone: no lock of a document
+    /// is held while one is made. One thread at a time; may run beside commit().
+    Result<std::size_t> make_snapshots(std::uint64_t interval);
+
+    // --- session::Host -------------------------------------------------------------------------
+    std::vector<std::string> documents() const override;
+    Result<session::DocumentPort*> document(std::string_view id) override;
+
+  private:
+    Core(std::unique_ptr<Store> store, std::unique_ptr<crdt::SigningKey> key)
+        : store_(std::move(store)), key_(std::move(key)) {}
+
+    std::vector<std::shared_ptr<DocumentCore>> open_documents() const;
+    Result<void> absorb_others();
+    Result<Changed> write_all(const Changed& absorbed);
+
+    std::unique_ptr<Store> store_;
+    std::unique_ptr<crdt::SigningKey> key_;
+    std::unique_ptr<CoreContext> context_;
+    Hooks hooks_;
+    mutable std::mutex mutex_;  // Guards documents_.
+    std::map<std::string, std::shared_ptr<DocumentCore>, std::less<>> documents_;
+    std::atomic<std::uint64_t> seen_commit_{0};
+};
+
+}  // namespace joinery::detail

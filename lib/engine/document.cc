@@ -1,0 +1,32 @@
+#include "joinery/document.h"
+
+#include "engine/document_core.h"
+
+namespace joinery {
+
+Document::Document(std::shared_ptr<detail::DocumentCore> core) noexcept : core_(std::move(core)) {}
+
+const std::string& Document::id() const noexcept { return core_->id(); }
+
+Result<Receipt> Document::transact(const std::function<Result<void>(Tx&)>& body,
+                                   std::string_view message) {
+    return core_->transact(body, message);
+}
+
+Result<Plain> Document::read(std::string_view path) const { return core_->read(path); }
+
+Result<Plain> Document::read_at(const Version& version, std::string_view path) const {
+    return core_->read_at(version, path);
+}
+
+Subscription Document::observe(std::string path, std::function<void(const Event&)> callback) {
+    return core_->observe(std::move(path), std::move(callback));
+}
+
+Result<std::vector<ChangeInfo>> Document::log(std::size_t limit, const Version& since) const {
+    return core_->log(limit, since);
+}
+
+Result<DocumentStatus> Document::status() const { return core_->status(); }
+
+}  // namespace joinery

@@ -1,0 +1,307 @@
+#include "engine/document_core.h"
+
+#include "crdt/transaction.h"
+#include "engine/history.h"
+#include "engine/tx_core.h"
+
+#include <algorithm>
+
+namespace joinery::detail {
+namespace {
+
+/// Changes kept in memory for live peers; beyond, the store is read.
+constexpr std::size_t kRecentMax = 4096;
+/// Changes of one segment of the log.
+constexpr std::size_t kSegmentMax = 4096;
+
+}  // namespace
+
+Result<std::shared_ptr<DocumentCore>> DocumentCore::open(
+    CoreContext& context, std::string id, const std::optional<DocumentRecord>& record) {
+    std::shared_ptr<DocumentCore> core(new DocumentCore(context, std::move(id)));
+    // Under the lock although nobody else knows it yet: the hash source reads what it guards.
+    const std::lock_guard lock(core->mutex_);
+    core->is_new_ = !record.has_value();
+    if (record) core->record_ = *record;
+    auto hash_source = [raw = core.get()](const ActorId& actor,
+                                          std::uint64_t seq) -> Result<ChangeHash> {
+        JOINERY_TRY(const auto reader, raw->context_.store.read());
+        crdt::Names names;
+        return History(*reader, raw->record_.number, names).hash_of(raw->id_, actor, seq);
+    };
+    if (!record) {
+        core->document_ = std::make_unique<crdt::Document>(core->id_);
+        core->document_->set_hash_source(std::move(hash_source));
+        return core;
+    }
+    JOINERY_TRY(const auto reader, context.store.read());
+    JOINERY_TRY(core->document_,
+                load_document(*reader, core->id_, *record, std::move(hash_source)));
+    const crdt::Graph& graph = core->document_->graph();
+    for (crdt::ChainIndex chain = 0; chain < core->document_->names().actor_count(); ++chain) {
+        core->set_stored(chain, graph.last_seq(chain), graph.tip_hash(chain));
+    }
+    JOINERY_TRY_VOID(core->load_seals(*reader));
+    return core;
+}
+
+Result<void> DocumentCore::load_seals(StoreReader& reader) {
+    History history(reader, record_.number, document_->names());
+    for (crdt::ChainIndex chain = 0; chain < stored_.size(); ++chain) {
+        const ActorId& actor = document_->names().actor(chain);
+        JOINERY_TRY(const auto seal, history.last_seal_of(actor));
+        if (seal) seals_[actor] = *seal;
+    }
+    return {};
+}
+
+// --- Bookkeeping ---------------------------------------------------------------------------------
+
+DocumentCore::Stored DocumentCore::stored_of(crdt::ChainIndex chain) const {
+    return chain < stored_.size() ? stored_[chain] : Stored{};
+}
+
+void DocumentCore::set_stored(crdt::ChainIndex chain, std::uint64_t seq, const ChangeHash& hash) {
+    if (chain >= stored_.size()) stored_.resize(chain + 1);
+    stored_[chain] = {seq, hash};
+}
+
+bool DocumentCore::is_unstored(const crdt::ChangeHeader& change) const {
+    return change.seq > stored_of(change.chain).seq;
+}
+
+void DocumentCore::take_outgoing() {
+    const auto& outgoing = document_->outgoing();
+    for (std::size_t i = 0; i < outgoing.batch.changes.size(); ++i) {
+        unstored_.append(outgoing.batch, i, outgoing.hashes[i]);
+    }
+    document_->clear_outgoing();
+}
+
+bool DocumentCore::has_pending() const {
+    const std::lock_guard lock(mutex_);
+    return !unstored_.empty() || !writing_.empty() || !document_->outgoing().batch.empty();
+}
+
+// --- For apps ------------------------------------------------------------------------------------
+
+Result<Receipt> DocumentCore::transact(const std::function<Result<void>(Tx&)>& body,
+                                       std::string_view message) {
+    Receipt receipt;
+    std::function<void()> deliver;
+    {
+        const std::lock_guard lock(mutex_);
+        document_->set_recording(!watches_.empty());
+        crdt::Transaction transaction(*document_, context_.actor, context_.clock.wall_now());
+        TxCore tx_core(transaction);
+        Tx tx(tx_core);
+        JOINERY_TRY_VOID(body(tx));
+        JOINERY_TRY(receipt.changed, transaction.commit(message));
+        if (!receipt.changed) return receipt;
+        receipt.actor = context_.actor;
+        receipt.seq = document_->outgoing().batch.changes.back().seq;
+        deliver = events_since_touch(true);
+    }
+    context_.on_pending();
+    if (deliver) deliver();
+    return receipt;
+}
+
+Result<Plain> DocumentCore::read(std::string_view path) const {
+    const std::lock_guard lock(mutex_);
+    return read_path(*document_, path);
+}
+
+Result<DocumentStatus> DocumentCore::status() const {
+    const std::lock_guard lock(mutex_);
+    const crdt::Graph& graph = document_->graph();
+    DocumentStatus status;
+    status.id = id_;
+    status.change_count = graph.change_count();
+    for (crdt::ChainIndex chain = 0; chain < document_->names().actor_count(); ++chain) {
+        if (graph.last_seq(chain) != 0) ++status.actor_count;
+    }
+    for (const crdt::Dependency& head : graph.heads()) {
+        status.heads.push_back({document_->names().actor(head.chain), head.seq});
+    }
+    status.stored_size = record_.stored_size;
+    status.pending_count = unstored_.batch.changes.size() + writing_.batch.changes.size() +
+                           document_->outgoing().batch.changes.size();
+    status.digest = document_->digest();
+    return status;
+}
+
+// --- For the writer thread -----------------------------------------------------------------------
+
+Result<bool> DocumentCore::absorb(StoreReader& reader) {
+    JOINERY_TRY(const auto bytes, reader.get(Table::documents, document_key(id_)));
+    if (!bytes) return false;
+    JOINERY_TRY(const DocumentRecord record, decode_document_record(*bytes));
+    std::function<void()> deliver;
+    {
+        const std::lock_guard lock(mutex_);
+        if (record.change_count == record_.change_count) {
+            record_.snapshot_count = record.snapshot_count;
+            return false;
+        }
+        take_outgoing();
+        document_->set_recording(!watches_.empty());
+        History history(reader, record.number, document_->names());
+        const auto done = history.for_each(
+            record_.change_count,
+            record.change_count,
+            [&](DecodedSegment& segment) -> Result<bool> {
+                JOINERY_TRY_VOID(apply_segment(*document_, segment));
+                JOINERY_TRY(const auto hashes, segment_hashes(document_->names(), segment));
+                for (std::size_t i = 0; i < hashes.size(); ++i) {
+                    const crdt::ChangeHeader& change = segment.batch.changes[i];
+                    if (is_unstored(change)) set_stored(change.chain, change.seq, hashes[i]);
+                }
+                return true;
+            });
+        JOINERY_TRY_VOID(done);
+        record_ = record;
+        is_new_ = false;
+        // The window of recent changes has a gap now; the store has what it lacks.
+        forget_recent();
+        JOINERY_TRY_VOID(load_seals(reader));
+        deliver = events_since_touch(false);
+    }
+    if (deliver) deliver();
+    return true;
+}
+
+Result<bool> DocumentCore::write_pending(StoreWriter& writer, DocumentNumber& next_number) {
+    const std::lock_guard lock(mutex_);
+    take_outgoing();
+    // What failed to be written comes again; what another process stored meanwhile is dropped.
+    const Queue failed = std::exchange(writing_, Queue());
+    for (const Queue* queue : {&failed, static_cast<const Queue*>(&unstored_)}) {
+        for (std::size_t i = 0; i < queue->batch.changes.size(); ++i) {
+            if (is_unstored(queue->batch.changes[i])) {
+                writing_.append(queue->batch, i, queue->hashes[i]);
+            }
+        }
+    }
+    unstored_.clear();
+    if (writing_.empty()) return false;
+    writing_record_ = record_;
+    if (is_new_) writing_record_.number = next_number++;
+    writing_stored_ = stored_;
+    const std::size_t count = writing_.batch.changes.size();
+    for (std::size_t begin = 0; begin < count;) {
+        std::size_t end = begin;
+        std::size_t op_count = 0;
+        while (end < count && end - begin < kSegmentMax) {
+            op_count += writing_.batch.changes[end].op_count;
+            if (end != begin && op_count > crdt::kBatchOpMax) break;
+            ++end;
+        }
+        JOINERY_TRY_VOID(write_segment(writer, begin, end));
+        begin = end;
+    }
+    JOINERY_TRY_VOID(write_seals(writer));
+    JOINERY_TRY_VOID(
+        writer.put(Table::documents, document_key(id_), encode_record(writing_record_)));
+    return true;
+}
+
+Result<void> DocumentCore::write_segment(StoreWriter& writer, std::size_t begin, std::size_t end) {
+    const crdt::Names& names = document_->names();
+    const crdt::Batch& batch = writing_.batch;
+    Segment segment;
+    segment.change_count = end - begin;
+    segment.starts_flush = begin == 0;
+    std::map<std::pair<crdt::ChainIndex, std::uint64_t>, bool> inside;
+    for (std::size_t i = begin; i < end; ++i) {
+        const crdt::ChangeHeader& change = batch.changes[i];
+        for (const crdt::Dependency& dep : batch.dependencies_of(change)) {
+            if (inside.contains({dep.chain, dep.seq})) continue;
+            JOINERY_TRY(const ChangeHash hash, document_->hash_of(dep.chain, dep.seq));
+            segment.outer_hashes.push_back(hash);
+        }
+        inside[{change.chain, change.seq}] = true;
+        if (change.chain >= writing_stored_.size()) writing_stored_.resize(change.chain + 1);
+        Stored& stored = writing_stored_[change.chain];
+        const ActorId& actor = names.actor(change.chain);
+        if (!inside.contains({change.chain, change.seq - 1})) {
+            const ChangeHash previous =
+                change.seq == 1 ? crdt::chain_origin(id_, actor) : stored.hash;
+            segment.chains.push_back({actor, change.seq, previous});
+            JOINERY_TRY_VOID(writer.put(Table::index,
+                                        index_key(writing_record_.number, actor, change.seq),
+                                        encode_arrival(writing_record_.change_count)));
+        }
+        stored = {change.seq, writing_.hashes[i]};
+    }
+    Bytes changes;
+    crdt::EncoderDictionary dictionary;
+    crdt::encode_changes(names, batch, begin, end, dictionary, changes);
+    segment.changes = changes;
+    const Bytes record = encode_segment(segment);
+    JOINERY_TRY_VOID(writer.put(
+        Table::log, segment_key(writing_record_.number, writing_record_.change_count), record));
+    writing_record_.change_count += end - begin;
+    writing_record_.stored_size += record.size();
+    return {};
+}
+
+Result<void> DocumentCore::write_seals(StoreWriter& writer) {
+    const crdt::Names& names = document_->names();
+    for (crdt::ChainIndex chain = 0; chain < writing_stored_.size(); ++chain) {
+        const Stored& now = writing_stored_[chain];
+        if (now.seq == stored_of(chain).seq) continue;
+        const ActorId& actor = names.actor(chain);
+        if (actor == context_.actor) {
+            seals_[actor] = crdt::make_seal(context_.key, context_.proof, id_, now.seq, now.hash);
+        }
+        const auto seal = seals_.find(actor);
+        JOINERY_ASSERT(seal != seals_.end() && seal->second.seq >= now.seq);
+        JOINERY_TRY_VOID(writer.put(
+            Table::seals, seal_key(writing_record_.number, actor, seal->second.seq), encode_seal(seal->second)));
+    }
+    return {};
+}
+
+void DocumentCore::finish_write(bool committed) {
+    const std::lock_guard lock(mutex_);
+    if (!committed || writing_.empty()) return;
+    record_ = writing_record_;
+    is_new_ = false;
+    stored_ = writing_stored_;
+    remember_recent();
+    writing_.clear();
+}
+
+void DocumentCore::forget_recent() {
+    recent_.clear();
+    recent_from_.clear();
+    recent_flushes_.clear();
+}
+
+void DocumentCore::remember_recent() {
+    if (recent_.batch.changes.size() + writing_.batch.changes.size() > kRecentMax) {
+        forget_recent();
+    }
+    if (writing_.batch.changes.size() > kRecentMax) return;
+    recent_flushes_.push_back(recent_.batch.changes.size());
+    for (std::size_t i = 0; i < writing_.batch.changes.size(); ++i) {
+        const crdt::ChangeHeader& change = writing_.batch.changes[i];
+        if (change.chain >= recent_from_.size()) recent_from_.resize(change.chain + 1, 0);
+        if (recent_from_[change.chain] == 0) recent_from_[change.chain] = change.seq;
+        recent_.append(writing_.batch, i, writing_.hashes[i]);
+    }
+}
+
+std::optional<DocumentRecord> DocumentCore::snapshot_due(std::uint64_t interval) const {
+    const std::lock_guard lock(mutex_);
+    if (is_new_ || record_.change_count < record_.snapshot_count + interval) return std::nullopt;
+    return record_;
+}
+
+void DocumentCore::snapshot_stored(std::uint64_t snapshot_count) {
+    const std::lock_guard lock(mutex_);
+    record_.snapshot_count = snapshot_count;
+}
+
+}  // namespace joinery::detail

@@ -1,0 +1,148 @@
+/// @file
+/// One open document of a peer: the crdt::Document behind its lock, what of it is stored and
+/// sealed, who watches it.
+#pragma once
+
+#include "base/env.h"
+#include "base/store.h"
+#include "crdt/codec.h"
+#include "crdt/document.h"
+#include "crdt/seal.h"
+#include "engine/records.h"
+#include "joinery/document.h"
+#include "session/host.h"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace joinery::detail {
+
+/// What the documents of a peer share. Must outlive them.
+struct CoreContext {
+    Store& store;
+    Clock& clock;
+    const crdt::SigningKey& key;
+    crdt::ActorProof proof;
+    ActorId actor;
+    /// A document has changes to store: wake the writer. Called under no lock.
+    std::function<void()> on_pending;
+    /// Runs a callback of the app's, in order.
+    std::function<void(std::function<void()>)> run_callback;
+};
+
+class DocumentCore : public session::DocumentPort,
+                     public std::enable_shared_from_this<DocumentCore> {
+  public:
+    /// @param record  Of the document in the store; number 0: not stored yet.
+    static Result<std::shared_ptr<DocumentCore>> open(CoreContext& context,
+                                                      std::string id,
+                                                      const std::optional<DocumentRecord>& record);
+
+    // --- For apps (any thread) -----------------------------------------------------------------
+    Result<Receipt> transact(const std::function<Result<void>(Tx&)>& body,
+                             std::string_view message);
+    Result<Plain> read(std::string_view path) const;
+    Result<Plain> read_at(const Version& version, std::string_view path) const;
+    Result<std::vector<ChangeInfo>> log(std::size_t limit, const Version& since) const;
+    Result<DocumentStatus> status() const;
+    Subscription observe(std::string path, std::function<void(const Event&)> callback);
+
+    // --- For the writer thread -----------------------------------------------------------------
+    bool has_pending() const;
+    /// Applies what other processes stored since.
+    Result<bool> absorb(StoreReader& reader);
+    /// Puts all pending changes into @p writer. @p next_number gives a new document its number.
+    Result<bool> write_pending(StoreWriter& writer, DocumentNumber& next_number);
+    /// What write_pending() put is durable, or was not written after all.
+    void finish_write(bool committed);
+    /// Whether a snapshot is due, and the record to make it of.
+    std::optional<DocumentRecord> snapshot_due(std::uint64_t interval) const;
+    void snapshot_stored(std::uint64_t snapshot_count);
+
+    // --- session::DocumentPort -----------------------------------------------------------------
+    const std::string& id() const override { return id_; }
+    session::Frontier frontier() const override;
+    std::optional<Digest> digest() const override;
+    Result<Missing> encode_missing(session::Frontier& theirs,
+                                   crdt::EncoderDictionary& dictionary,
+                                   std::size_t size_max) override;
+    Result<crdt::ApplyReport> receive(ByteView changes,
+                                      crdt::DecoderDictionary& dictionary,
+                                      std::span<const crdt::Seal> seals) override;
+    session::Frontier durable_frontier() const override { return frontier(); }
+
+  private:
+    /// How far a chain is stored and sealed: what others may learn of it.
+    struct Stored {
+        std::uint64_t seq = 0;
+        ChangeHash hash;
+    };
+    /// Changes in order of arrival with their hashes.
+    struct Queue {
+        crdt::Batch batch;
+        std::vector<ChangeHash> hashes;
+        bool empty() const noexcept { return batch.empty(); }
+        void clear() {
+            batch.clear();
+            hashes.clear();
+        }
+        void append(const crdt::Batch& other, std::size_t index, const ChangeHash& hash) {
+            batch.append(other, index);
+            hashes.push_back(hash);
+        }
+    };
+    struct Watch {
+        std::string path;
+        std::function<void(const Event&)> callback;
+        std::recursive_mutex mutex;  ///< Held while the callback runs, which may stop the watch.
+        bool alive = true;
+    };
+
+    DocumentCore(CoreContext& context, std::string id) : context_(context), id_(std::move(id)) {}
+
+    // All of these with mutex_ held.
+    void take_outgoing();
+    Stored stored_of(crdt::ChainIndex chain) const;
+    void set_stored(crdt::ChainIndex chain, std::uint64_t seq, const ChangeHash& hash);
+    bool is_unstored(const crdt::ChangeHeader& change) const;
+    Result<void> write_segment(StoreWriter& writer, std::size_t begin, std::size_t end);
+    Result<void> write_seals(StoreWriter& writer);
+    void remember_recent();
+    void forget_recent();
+    Result<void> load_seals(StoreReader& reader);
+    Result<void> check_seals(const crdt::Batch& batch,
+                             std::span<const ChangeHash> hashes,
+                             std::span<const crdt::Seal> seals) const;
+    /// Collects changes that @p theirs lacks, in order of arrival, until they may fill @p size_max bytes.
+    /// It stops where a flush starts, for there every chain ends at a seal.
+    Result<void> gather_missing(std::span<const std::uint64_t> theirs,
+                                std::size_t size_max,
+                                crdt::Batch& out,
+                                bool& more) const;
+    Result<crdt::Seal> seal_at(crdt::ChainIndex chain, std::uint64_t seq) const;
+    bool recent_covers(std::span<const std::uint64_t> theirs) const;
+    std::function<void()> events_since_touch(bool local);
+
+    CoreContext& context_;
+    std::string id_;
+    mutable std::mutex mutex_;
+    std::unique_ptr<crdt::Document> document_;
+    DocumentRecord record_;
+    bool is_new_ = false;            ///< Has no record in the store yet.
+    Queue unstored_;                 ///< Applied, not handed to the store yet.
+    Queue writing_;                  ///< Handed to the store, not durable yet.
+    DocumentRecord writing_record_;  ///< What record_ becomes when it is.
+    std::vector<Stored> writing_stored_;
+    std::vector<Stored> stored_;              ///< By chain.
+    std::map<ActorId, crdt::Seal> seals_;     ///< The newest of each chain; of ours: when stored.
+    Queue recent_;                            ///< The last changes stored: what live peers lack.
+    std::vector<std::uint64_t> recent_from_;  ///< By chain: the first seq in recent_.
+    std::vector<std::size_t> recent_flushes_;  ///< Where in recent_ each flush starts.
+    std::vector<std::shared_ptr<Watch>> watches_;
+};
+
+}  // namespace joinery::detail

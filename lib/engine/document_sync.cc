@@ -1,0 +1,188 @@
+// The part of DocumentCore that sessions use: what others lack, and what comes from them.
+
+#include <algorithm>
+
+#include "engine/document_core.h"
+#include "engine/history.h"
+
+namespace joinery::detail {
+
+session::Frontier DocumentCore::frontier() const {
+    const std::lock_guard lock(mutex_);
+    session::Frontier frontier;
+    for (crdt::ChainIndex chain = 0; chain < stored_.size(); ++chain) {
+        if (stored_[chain].seq == 0) continue;
+        session::FrontierEntry entry;
+        entry.actor = document_->names().actor(chain);
+        entry.seq = stored_[chain].seq;
+        std::ranges::copy(std::span(stored_[chain].hash.bytes).first(entry.hash_prefix.size()),
+                          entry.hash_prefix.begin());
+        frontier.push_back(entry);
+    }
+    std::ranges::sort(frontier, {}, &session::FrontierEntry::actor);
+    return frontier;
+}
+
+std::optional<Digest> DocumentCore::digest() const {
+    const std::lock_guard lock(mutex_);
+    const bool pending =
+        !unstored_.empty() || !writing_.empty() || !document_->outgoing().batch.empty();
+    if (pending) return std::nullopt;
+    return document_->digest();
+}
+
+bool DocumentCore::recent_covers(std::span<const std::uint64_t> theirs) const {
+    for (crdt::ChainIndex chain = 0; chain < stored_.size(); ++chain) {
+        if (theirs[chain] >= stored_[chain].seq) continue;
+        if (chain >= recent_from_.size() || recent_from_[chain] == 0) return false;
+        if (theirs[chain] + 1 < recent_from_[chain]) return false;
+    }
+    return true;
+}
+
+Result<void> DocumentCore::gather_missing(std::span<const std::uint64_t> theirs,
+                                          std::size_t size_max, crdt::Batch& out,
+                                          bool& more) const {
+    std::size_t size = 0;
+    const auto take = [&](const crdt::Batch& batch, std::size_t index, bool starts_flush) {
+        const crdt::ChangeHeader& change = batch.changes[index];
+        if (change.chain >= stored_.size() || change.seq > stored_[change.chain].seq ||
+            change.seq <= theirs[change.chain]) {
+            return true;
+        }
+        if (starts_flush && size >= size_max) {
+            more = true;
+            return false;
+        }
+        out.append(batch, index);
+        size += 16;
+        for (const crdt::Op& op : batch.ops_of(change)) size += 16 + op.value.content().size();
+        return true;
+    };
+    if (recent_covers(theirs)) {
+        for (std::size_t i = 0; i < recent_.batch.changes.size(); ++i) {
+            if (!take(recent_.batch, i, std::ranges::binary_search(recent_flushes_, i))) break;
+        }
+        return {};
+    }
+    JOINERY_TRY(const auto reader, context_.store.read());
+    History history(*reader, record_.number, document_->names());
+    std::uint64_t from = record_.change_count;
+    for (crdt::ChainIndex chain = 0; chain < stored_.size(); ++chain) {
+        if (theirs[chain] >= stored_[chain].seq) continue;
+        JOINERY_TRY(const std::uint64_t at,
+                    history.find(document_->names().actor(chain), theirs[chain] + 1));
+        from = std::min(from, at);
+    }
+    return history.for_each(from, record_.change_count,
+                            [&](DecodedSegment& segment) -> Result<bool> {
+                                for (std::size_t i = 0; i < segment.batch.changes.size(); ++i) {
+                                    const bool starts = segment.record.starts_flush && i == 0;
+                                    if (!take(segment.batch, i, starts)) return false;
+                                }
+                                return true;
+                            });
+}
+
+Result<crdt::Seal> DocumentCore::seal_at(crdt::ChainIndex chain, std::uint64_t seq) const {
+    const ActorId& actor = document_->names().actor(chain);
+    const auto newest = seals_.find(actor);
+    if (newest != seals_.end() && newest->second.seq == seq) return newest->second;
+    JOINERY_TRY(const auto reader, context_.store.read());
+    return History(*reader, record_.number, document_->names()).seal_of(actor, seq);
+}
+
+Result<session::DocumentPort::Missing> DocumentCore::encode_missing(
+    session::Frontier& theirs, crdt::EncoderDictionary& dictionary, std::size_t size_max) {
+    const std::lock_guard lock(mutex_);
+    const crdt::Names& names = document_->names();
+    std::vector<std::uint64_t> their_seq(names.actor_count(), 0);
+    for (const session::FrontierEntry& entry : theirs) {
+        const crdt::ChainIndex chain = names.find_actor(entry.actor);
+        if (chain != crdt::kNone) their_seq[chain] = entry.seq;
+    }
+    bool lacks = false;
+    for (crdt::ChainIndex chain = 0; chain < stored_.size(); ++chain) {
+        lacks = lacks || their_seq[chain] < stored_[chain].seq;
+    }
+    Missing missing;
+    if (!lacks) return missing;
+    crdt::Batch batch;
+    JOINERY_TRY_VOID(gather_missing(their_seq, size_max, batch, missing.more));
+    if (batch.empty()) return fail(Errc::damaged, "changes that the log should have are missing");
+    missing.change_count = batch.changes.size();
+    std::map<crdt::ChainIndex, std::uint64_t> ends;
+    for (const crdt::ChangeHeader& change : batch.changes) ends[change.chain] = change.seq;
+    for (const auto& [chain, seq] : ends) {
+        const ActorId& actor = names.actor(chain);
+        const auto entry = std::ranges::lower_bound(theirs, actor, {},
+                                                    &session::FrontierEntry::actor);
+        JOINERY_TRY(const ChangeHash hash, document_->hash_of(chain, seq));
+        session::FrontierEntry now{actor, seq, {}};
+        std::ranges::copy(std::span(hash.bytes).first(now.hash_prefix.size()),
+                          now.hash_prefix.begin());
+        if (entry != theirs.end() && entry->actor == actor) {
+            *entry = now;
+        } else {
+            theirs.insert(entry, now);
+        }
+        JOINERY_TRY(const crdt::Seal seal, seal_at(chain, seq));
+        missing.seals.push_back(seal);
+    }
+    crdt::encode_changes(names, batch, 0, batch.changes.size(), dictionary, missing.changes);
+    return missing;
+}
+
+Result<void> DocumentCore::check_seals(const crdt::Batch& batch,
+                                       std::span<const ChangeHash> hashes,
+                                       std::span<const crdt::Seal> seals) const {
+    std::map<crdt::ChainIndex, std::size_t> ends;
+    for (std::size_t i = 0; i < batch.changes.size(); ++i) {
+        if (!hashes[i].is_zero()) ends[batch.changes[i].chain] = i;
+    }
+    for (const auto& [chain, index] : ends) {
+        const ActorId& actor = document_->names().actor(chain);
+        const auto seal = std::ranges::find_if(seals, [&](const crdt::Seal& s) {
+            return s.seq == batch.changes[index].seq && crdt::actor_of(s.proof) == actor;
+        });
+        if (seal == seals.end()) return fail(Errc::untrusted, "changes without a seal", index);
+        JOINERY_TRY_VOID(crdt::check_seal(*seal, id_, hashes[index]));
+    }
+    return {};
+}
+
+Result<crdt::ApplyReport> DocumentCore::receive(ByteView changes,
+                                                crdt::DecoderDictionary& dictionary,
+                                                std::span<const crdt::Seal> seals) {
+    crdt::ApplyReport report;
+    std::function<void()> deliver;
+    {
+        const std::lock_guard lock(mutex_);
+        crdt::Names& names = document_->names();
+        take_outgoing();
+        crdt::Batch batch;
+        JOINERY_TRY_VOID(crdt::decode_changes(changes, names, dictionary, batch));
+        JOINERY_TRY(const auto hashes, document_->check(batch));
+        JOINERY_TRY_VOID(check_seals(batch, hashes, seals));
+        document_->set_recording(!watches_.empty());
+        JOINERY_TRY(report, document_->apply(batch, hashes));
+        if (report.applied == 0) return report;
+        for (std::size_t i = 0; i < batch.changes.size(); ++i) {
+            if (!hashes[i].is_zero()) unstored_.append(batch, i, hashes[i]);
+        }
+        for (const crdt::Seal& seal : seals) {
+            const ActorId actor = crdt::actor_of(seal.proof);
+            const crdt::ChainIndex chain = names.find_actor(actor);
+            // Only the seals that were checked: those at the end of a chain as it now stands.
+            if (chain == crdt::kNone || document_->graph().last_seq(chain) != seal.seq) continue;
+            const auto known = seals_.find(actor);
+            if (known == seals_.end() || known->second.seq < seal.seq) seals_[actor] = seal;
+        }
+        deliver = events_since_touch(false);
+    }
+    context_.on_pending();
+    if (deliver) deliver();
+    return report;
+}
+
+}  // namespace joinery::detail

@@ -1,0 +1,195 @@
+#include "engine/history.h"
+
+#include "crdt/snapshot.h"
+
+#include <algorithm>
+#include <map>
+
+namespace joinery::detail {
+namespace {
+
+/// What was stored and does not fit is damage, whatever the reader of bytes called it.
+Error damaged(const Error& error, std::string_view what) {
+    if (error.code == Errc::unsupported || error.code == Errc::io) return error;
+    return fail(Errc::damaged, what, error.at);
+}
+
+}  // namespace
+
+Result<DecodedSegment> History::decode(const StoreReader::Record& record) {
+    const auto arrival = arrival_of(record.key, document_);
+    if (!arrival) return fail(Errc::damaged, "segment of the log is missing");
+    auto segment = decode_segment(record.value);
+    if (!segment) return damaged(segment.error(), "segment of the log is damaged");
+    DecodedSegment decoded{*arrival, *std::move(segment), {}};
+    crdt::DecoderDictionary dictionary;
+    const auto done =
+        crdt::decode_changes(decoded.record.changes, names_, dictionary, decoded.batch);
+    if (!done) return damaged(done.error(), "changes of the log are damaged");
+    if (decoded.batch.changes.size() != decoded.record.change_count) {
+        return fail(Errc::damaged, "segment of the log has another number of changes");
+    }
+    return decoded;
+}
+
+Result<void> History::for_each(std::uint64_t arrival,
+                               std::uint64_t end,
+                               const std::function<Result<bool>(DecodedSegment&)>& visit) {
+    if (arrival >= end) return {};
+    // The segment that holds the change starts at or before it.
+    JOINERY_TRY(auto first, reader_.last_before(Table::log, segment_key(document_, arrival + 1)));
+    std::uint64_t next = arrival;
+    if (first) {
+        if (const auto at = arrival_of(first->key, document_)) next = *at;
+    }
+    while (next < end) {
+        JOINERY_TRY(const auto value, reader_.get(Table::log, segment_key(document_, next)));
+        if (!value) return fail(Errc::damaged, "segment of the log is missing", next);
+        const Bytes key = segment_key(document_, next);
+        JOINERY_TRY(DecodedSegment segment, decode({key, *value}));
+        next += segment.record.change_count;
+        JOINERY_TRY(const bool go_on, visit(segment));
+        if (!go_on) break;
+    }
+    return {};
+}
+
+Result<std::uint64_t> History::find(const ActorId& actor, std::uint64_t seq) {
+    JOINERY_TRY(const auto record,
+                reader_.last_before(Table::index, index_key(document_, actor, seq + 1)));
+    if (!record || !seq_of(record->key, document_, actor)) {
+        return fail(Errc::not_found, "change that is not in the log", seq);
+    }
+    return decode_arrival(record->value);
+}
+
+Result<crdt::Seal> History::seal_of(const ActorId& actor, std::uint64_t seq) {
+    JOINERY_TRY(const auto bytes, reader_.get(Table::seals, seal_key(document_, actor, seq)));
+    if (!bytes) return fail(Errc::not_found, "no seal of that change", seq);
+    return decode_seal(*bytes);
+}
+
+Result<std::optional<crdt::Seal>> History::last_seal_of(const ActorId& actor) {
+    JOINERY_TRY(const auto record,
+                reader_.last_before(Table::seals, seal_key(document_, actor, UINT64_MAX)));
+    if (!record || !seq_of(record->key, document_, actor)) return std::optional<crdt::Seal>();
+    JOINERY_TRY(const crdt::Seal seal, decode_seal(record->value));
+    return std::optional<crdt::Seal>(seal);
+}
+
+Result<ChangeHash> History::hash_of(std::string_view document_id,
+                                    const ActorId& actor,
+                                    std::uint64_t seq) {
+    if (seq == 0) return crdt::chain_origin(document_id, actor);
+    JOINERY_TRY(const std::uint64_t arrival, find(actor, seq));
+    JOINERY_TRY(const auto value, reader_.get(Table::log, segment_key(document_, arrival)));
+    if (!value) return fail(Errc::damaged, "segment of the log is missing", arrival);
+    const Bytes key = segment_key(document_, arrival);
+    JOINERY_TRY(const DecodedSegment segment, decode({key, *value}));
+    JOINERY_TRY(const auto hashes, segment_hashes(names_, segment));
+    const crdt::ChainIndex chain = names_.find_actor(actor);
+    for (std::size_t i = 0; i < hashes.size(); ++i) {
+        const crdt::ChangeHeader& change = segment.batch.changes[i];
+        if (change.chain == chain && change.seq == seq) return hashes[i];
+    }
+    return fail(Errc::not_found, "change that is not in the log", seq);
+}
+
+Result<std::vector<ChangeHash>> segment_hashes(const crdt::Names& names,
+                                               const DecodedSegment& segment) {
+    using Key = std::pair<crdt::ChainIndex, std::uint64_t>;
+    std::map<Key, ChangeHash> known;
+    for (const Segment::Chain& chain : segment.record.chains) {
+        known[{names.find_actor(chain.actor), chain.first_seq - 1}] = chain.previous;
+    }
+    std::map<Key, bool> inside;
+    crdt::ChangeHasher hasher;
+    std::vector<ChangeHash> hashes;
+    std::vector<ChangeHash> dependencies;
+    std::size_t outer = 0;
+    for (const crdt::ChangeHeader& change : segment.batch.changes) {
+        dependencies.clear();
+        for (const crdt::Dependency& dep : segment.batch.dependencies_of(change)) {
+            const Key key{dep.chain, dep.seq};
+            if (inside.contains(key)) {
+                dependencies.push_back(known[key]);
+            } else if (outer < segment.record.outer_hashes.size()) {
+                dependencies.push_back(segment.record.outer_hashes[outer++]);
+            } else {
+                return fail(Errc::damaged, "segment of the log lacks a hash");
+            }
+        }
+        const auto previous = known.find({change.chain, change.seq - 1});
+        if (previous == known.end()) return fail(Errc::damaged, "segment of the log lacks a hash");
+        hashes.push_back(hasher.hash(names, segment.batch, change, previous->second, dependencies));
+        known[{change.chain, change.seq}] = hashes.back();
+        inside[{change.chain, change.seq}] = true;
+    }
+    return hashes;
+}
+
+Result<void> apply_segment(crdt::Document& document, const DecodedSegment& segment) {
+    const auto hashes = document.check(segment.batch);
+    if (!hashes) return damaged(hashes.error(), "changes of the log do not fit their chains");
+    const auto report = document.apply(segment.batch, *hashes);
+    if (!report) return damaged(report.error(), "changes of the log cannot be applied");
+    return {};
+}
+
+Result<std::unique_ptr<crdt::Document>> load_document(StoreReader& reader,
+                                                      const std::string& id,
+                                                      const DocumentRecord& record,
+                                                      crdt::Document::HashSource hash_source) {
+    auto document = std::make_unique<crdt::Document>(id);
+    if (record.snapshot_count != 0) {
+        JOINERY_TRY(
+            const auto bytes,
+            reader.get(Table::snapshots, snapshot_key(record.number, record.snapshot_count)));
+        if (!bytes) return fail(Errc::damaged, "snapshot is missing");
+        auto loaded = crdt::decode_snapshot(*bytes);
+        if (!loaded) return damaged(loaded.error(), "snapshot is damaged");
+        document = *std::move(loaded);
+    }
+    document->set_hash_source(std::move(hash_source));
+    History history(reader, record.number, document->names());
+    JOINERY_TRY_VOID(history.for_each(
+        record.snapshot_count, record.change_count, [&](DecodedSegment& segment) -> Result<bool> {
+            JOINERY_TRY_VOID(apply_segment(*document, segment));
+            return true;
+        }));
+    return document;
+}
+
+Result<std::unique_ptr<crdt::Document>> replay_document(
+    StoreReader& reader,
+    const std::string& id,
+    const DocumentRecord& record,
+    std::uint64_t end,
+    const std::function<bool(const crdt::Names&, const crdt::Batch&, const crdt::ChangeHeader&)>&
+        include) {
+    auto document = std::make_unique<crdt::Document>(id);
+    // A dependency may be older than what the document remembers of hashes: then the log has it. It
+    // is read with names of its own, for the document's are in use.
+    document->set_hash_source([&](const ActorId& actor, std::uint64_t seq) -> Result<ChangeHash> {
+        crdt::Names names;
+        return History(reader, record.number, names).hash_of(id, actor, seq);
+    });
+    History history(reader, record.number, document->names());
+    JOINERY_TRY_VOID(history.for_each(0, end, [&](DecodedSegment& segment) -> Result<bool> {
+        DecodedSegment part{segment.arrival, segment.record, {}};
+        std::uint64_t arrival = segment.arrival;
+        for (std::size_t i = 0; i < segment.batch.changes.size() && arrival < end; ++i) {
+            const crdt::ChangeHeader& change = segment.batch.changes[i];
+            ++arrival;
+            if (include(document->names(), segment.batch, change)) {
+                part.batch.append(segment.batch, i);
+            }
+        }
+        JOINERY_TRY_VOID(apply_segment(*document, part));
+        return true;
+    }));
+    document->set_hash_source({});
+    return document;
+}
+
+}  // namespace joinery::detail

@@ -1,0 +1,78 @@
+/// @file
+/// Reading a document's log from the store: segment by segment, by arrival or by (actor, seq).
+#pragma once
+
+#include "base/store.h"
+#include "crdt/codec.h"
+#include "crdt/document.h"
+#include "engine/records.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace joinery::detail {
+
+/// One segment, decoded: its changes, and the arrival number before its first one.
+struct DecodedSegment {
+    std::uint64_t arrival = 0;
+    Segment record;  ///< Borrows from the reader until its next use.
+    crdt::Batch batch;
+};
+
+/// The log of one document. @p reader and @p names must outlive it.
+class History {
+  public:
+    History(StoreReader& reader, DocumentNumber document, crdt::Names& names)
+        : reader_(reader), document_(document), names_(names) {}
+
+    /// Calls @p visit for each segment from the one that holds change @p arrival + 1 on, until it
+    /// answers false. `damaged` where a segment is missing or does not decode.
+    Result<void> for_each(std::uint64_t arrival,
+                          std::uint64_t end,
+                          const std::function<Result<bool>(DecodedSegment&)>& visit);
+    /// The arrival number at which the segment with (actor, seq) starts; `not_found`.
+    Result<std::uint64_t> find(const ActorId& actor, std::uint64_t seq);
+    /// The seal at exactly (actor, seq); `not_found`.
+    Result<crdt::Seal> seal_of(const ActorId& actor, std::uint64_t seq);
+    /// The newest seal of @p actor, if there is one.
+    Result<std::optional<crdt::Seal>> last_seal_of(const ActorId& actor);
+    /// The hash of (actor, seq), computed from its segment alone.
+    Result<ChangeHash> hash_of(std::string_view document_id,
+                               const ActorId& actor,
+                               std::uint64_t seq);
+
+  private:
+    Result<DecodedSegment> decode(const StoreReader::Record& record);
+
+    StoreReader& reader_;
+    DocumentNumber document_;
+    crdt::Names& names_;
+};
+
+/// The hashes of all changes of a segment, from the hashes that lead into it; `damaged` if there
+/// are not as many as its changes need.
+Result<std::vector<ChangeHash>> segment_hashes(const crdt::Names& names,
+                                               const DecodedSegment& segment);
+
+/// Loads a document as of the log's change @p record.change_count: newest snapshot, then what
+/// follows.
+Result<std::unique_ptr<crdt::Document>> load_document(StoreReader& reader,
+                                                      const std::string& id,
+                                                      const DocumentRecord& record,
+                                                      crdt::Document::HashSource hash_source);
+
+/// Makes the document that the changes of the log give for which @p include holds: a set closed
+/// under dependencies.
+Result<std::unique_ptr<crdt::Document>> replay_document(
+    StoreReader& reader,
+    const std::string& id,
+    const DocumentRecord& record,
+    std::uint64_t end,
+    const std::function<bool(const crdt::Names&, const crdt::Batch&, const crdt::ChangeHeader&)>&
+        include);
+
+/// Decodes, checks and applies one segment's changes; `damaged` if they do not fit.
+Result<void> apply_segment(crdt::Document& document, const DecodedSegment& segment);
+
+}  // namespace joinery::detail

@@ -1,0 +1,233 @@
+// The part of DocumentCore that looks back: versions, and the log.
+
+#include <algorithm>
+#include <map>
+
+#include "engine/document_core.h"
+#include "engine/history.h"
+#include "engine/tx_core.h"
+
+namespace joinery::detail {
+namespace {
+
+/// The last seq of each actor that a version has.
+using Reach = std::map<ActorId, std::uint64_t>;
+
+bool within(const Reach& reach, const ActorId& actor, std::uint64_t seq) {
+    const auto at = reach.find(actor);
+    return at != reach.end() && seq <= at->second;
+}
+
+/// The largest set of changes closed under dependencies with wall times up to @p time.
+class TimeFilter {
+  public:
+    explicit TimeFilter(WallTime time) : time_(time) {}
+    bool operator()(const crdt::Names& names, const crdt::Batch& batch,
+                    const crdt::ChangeHeader& change) {
+        const ActorId& actor = names.actor(change.chain);
+        if (change.time_ms > time_.count()) return false;
+        if (change.seq > 1 && !within(reach_, actor, change.seq - 1)) return false;
+        for (const crdt::Dependency& dep : batch.dependencies_of(change)) {
+            if (!within(reach_, names.actor(dep.chain), dep.seq)) return false;
+        }
+        reach_[actor] = change.seq;
+        return true;
+    }
+
+  private:
+    WallTime time_;
+    Reach reach_;
+};
+
+/// What the heads of a version depend on, found by one walk back through the log.
+Result<Reach> reach_of(StoreReader& reader, const DocumentRecord& record,
+                       const std::vector<Version::Head>& heads) {
+    Reach reach;
+    for (const Version::Head& head : heads) {
+        auto& seq = reach[head.actor];
+        seq = std::max(seq, head.seq);
+    }
+    crdt::Names names;
+    struct Link {
+        ActorId actor;
+        std::uint64_t seq;
+        std::vector<Version::Head> dependencies;
+    };
+    std::vector<Link> links;
+    Reach known;
+    History history(reader, record.number, names);
+    JOINERY_TRY_VOID(history.for_each(
+        0, record.change_count, [&](DecodedSegment& segment) -> Result<bool> {
+            for (const crdt::ChangeHeader& change : segment.batch.changes) {
+                Link link{names.actor(change.chain), change.seq, {}};
+                for (const crdt::Dependency& dep : segment.batch.dependencies_of(change)) {
+                    link.dependencies.push_back({names.actor(dep.chain), dep.seq});
+                }
+                known[link.actor] = change.seq;
+                if (!link.dependencies.empty()) links.push_back(std::move(link));
+            }
+            return true;
+        }));
+    for (const Version::Head& head : heads) {
+        if (!within(known, head.actor, head.seq)) {
+            return fail(Errc::not_found, "no such change here; `log` lists them", head.seq);
+        }
+    }
+    for (auto link = links.rbegin(); link != links.rend(); ++link) {
+        if (!within(reach, link->actor, link->seq)) continue;
+        for (const Version::Head& dep : link->dependencies) {
+            auto& seq = reach[dep.actor];
+            seq = std::max(seq, dep.seq);
+        }
+    }
+    return reach;
+}
+
+std::string_view op_name(crdt::OpKind kind) {
+    switch (kind) {
+        case crdt::OpKind::put: return "put";
+        case crdt::OpKind::make: return "make";
+        case crdt::OpKind::increment: return "increment";
+        case crdt::OpKind::erase: return "erase";
+        case crdt::OpKind::insert: return "insert";
+        case crdt::OpKind::move: return "move";
+    }
+    return "unknown";
+}
+
+/// Paths of slots as they stand now: elements by index where they show, else by name.
+class PathPrinter {
+  public:
+    explicit PathPrinter(const crdt::Document& document)
+        : names_(document.names()), state_(document.state()) {}
+
+    std::string slot(crdt::ContainerIndex container, std::uint32_t key) const {
+        std::string path = this->container(container);
+        if (!crdt::has_elements(names_.container(container).kind)) {
+            append_token(path, names_.key(key));
+            return path;
+        }
+        const crdt::State::Element& element = state_.element(key);
+        const crdt::State::List* list = state_.list(container);
+        if (list != nullptr && element.item != crdt::kNone &&
+            list->places.is_visible(element.item)) {
+            append_token(path, std::to_string(list->places.visible_index_of(element.item)));
+        } else {
+            append_token(path, "~" + to_hex(names_.element_id(key).view()).substr(0, 12));
+        }
+        return path;
+    }
+    std::string container(crdt::ContainerIndex container) const {
+        if (container == crdt::kRoot) return "";
+        const auto& name = names_.container(container);
+        return slot(name.parent, name.key);
+    }
+
+  private:
+    const crdt::Names& names_;
+    const crdt::State& state_;
+};
+
+ChangeInfo::Op describe(const crdt::Batch& batch, const crdt::Op& op, const PathPrinter& paths) {
+    ChangeInfo::Op out;
+    out.kind = op_name(op.kind);
+    if (op.kind == crdt::OpKind::increment) {
+        out.path = paths.container(op.container);
+        out.value = Plain{Value(batch.increments[op.extra].delta)};
+        return out;
+    }
+    out.path = paths.slot(op.container, op.key);
+    if (op.made != crdt::Kind::none) {
+        if (op.made == crdt::Kind::map) out.value = Plain{PlainObject{}};
+        if (op.made == crdt::Kind::list) out.value = Plain{PlainArray{}};
+        if (op.made == crdt::Kind::counter) out.value = Plain{Value(std::int64_t{0})};
+    } else if (op.kind == crdt::OpKind::put || op.kind == crdt::OpKind::insert) {
+        out.value = Plain{op.value};
+    }
+    return out;
+}
+
+}  // namespace
+
+Result<Plain> DocumentCore::read_at(const Version& version, std::string_view path) const {
+    if (version.form == Version::Form::head) return read(path);
+    DocumentRecord record;
+    {
+        const std::lock_guard lock(mutex_);
+        record = record_;
+    }
+    JOINERY_TRY(const auto reader, context_.store.read());
+    std::uint64_t end = record.change_count;
+    std::function<bool(const crdt::Names&, const crdt::Batch&, const crdt::ChangeHeader&)> include =
+        [](const auto&, const auto&, const auto&) { return true; };
+    Reach reach;
+    if (version.form == Version::Form::arrival) {
+        if (version.arrival > end) {
+            return fail(Errc::not_found, "the document has fewer changes than that", end);
+        }
+        end = version.arrival;
+    } else if (version.form == Version::Form::time) {
+        include = TimeFilter(version.time);
+    } else {
+        JOINERY_TRY(reach, reach_of(*reader, record, version.heads));
+        include = [&reach](const crdt::Names& names, const crdt::Batch&,
+                           const crdt::ChangeHeader& change) {
+            return within(reach, names.actor(change.chain), change.seq);
+        };
+    }
+    JOINERY_TRY(const auto document, replay_document(*reader, id_, record, end, include));
+    return read_path(*document, path);
+}
+
+Result<std::vector<ChangeInfo>> DocumentCore::log(std::size_t limit, const Version& since) const {
+    const std::lock_guard lock(mutex_);
+    JOINERY_TRY(const auto reader, context_.store.read());
+    std::uint64_t from = 0;
+    Reach reach;
+    if (since.form == Version::Form::arrival) from = since.arrival;
+    if (since.form == Version::Form::head) from = record_.change_count;
+    if (since.form == Version::Form::heads) {
+        JOINERY_TRY(reach, reach_of(*reader, record_, since.heads));
+    }
+    TimeFilter until(since.time);
+    const PathPrinter paths(*document_);
+    std::vector<ChangeInfo> out;
+    History history(*reader, record_.number, document_->names());
+    const std::uint64_t first = since.form == Version::Form::time ? 0 : from;
+    const auto visit = [&](DecodedSegment& segment) -> Result<bool> {
+        std::uint64_t arrival = segment.arrival;
+        for (const crdt::ChangeHeader& change : segment.batch.changes) {
+            ++arrival;
+            const ActorId& actor = document_->names().actor(change.chain);
+            if (arrival <= from || within(reach, actor, change.seq)) continue;
+            if (since.form == Version::Form::time &&
+                until(document_->names(), segment.batch, change)) {
+                continue;
+            }
+            ChangeInfo info;
+            info.arrival = arrival;
+            info.actor = actor;
+            info.seq = change.seq;
+            info.time = WallTime(change.time_ms);
+            info.message = segment.batch.message_of(change);
+            for (const crdt::Dependency& dep : segment.batch.dependencies_of(change)) {
+                info.dependencies.push_back({document_->names().actor(dep.chain), dep.seq});
+            }
+            for (const crdt::Op& op : segment.batch.ops_of(change)) {
+                info.ops.push_back(describe(segment.batch, op, paths));
+            }
+            out.push_back(std::move(info));
+            // The newest are wanted: keep no more than twice as many as that.
+            if (limit < SIZE_MAX / 2 && out.size() > 2 * limit + 64) {
+                out.erase(out.begin(), out.end() - static_cast<std::ptrdiff_t>(limit));
+            }
+        }
+        return true;
+    };
+    JOINERY_TRY_VOID(history.for_each(first, record_.change_count, visit));
+    if (out.size() > limit) out.erase(out.begin(), out.end() - static_cast<std::ptrdiff_t>(limit));
+    std::ranges::reverse(out);
+    return out;
+}
+
+}  // namespace joinery::detail

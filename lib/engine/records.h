@@ -1,0 +1,70 @@
+/// @file
+/// What the engine keeps in the tables of a store: keys and records. Layout:
+/// docs/storage-format.md 2.
+#pragma once
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "crdt/batch.h"
+#include "crdt/seal.h"
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace joinery::detail {
+
+/// A document's number in its store: what its keys start with.
+using DocumentNumber = std::uint32_t;
+
+/// The record of a document.
+struct DocumentRecord {
+    DocumentNumber number = 0;
+    std::uint64_t change_count = 0;    ///< Changes in the log: the N of its newest `#N`.
+    std::uint64_t snapshot_count = 0;  ///< `#N` of the newest snapshot; 0 if there is none.
+    std::uint64_t stored_size = 0;     ///< Bytes of its segments, ever appended.
+};
+
+Bytes document_key(std::string_view id);
+/// Segments: by the `#N` before their first change.
+Bytes segment_key(DocumentNumber document, std::uint64_t arrival);
+Bytes snapshot_key(DocumentNumber document, std::uint64_t arrival);
+/// Which segment has (actor, seq): the greatest key that is not above it.
+Bytes index_key(DocumentNumber document, const ActorId& actor, std::uint64_t seq);
+/// One seal for each flush that a chain took part in.
+Bytes seal_key(DocumentNumber document, const ActorId& actor, std::uint64_t seq);
+
+/// The arrival number that ends a segment's or snapshot's key, if the key is @p document's.
+std::optional<std::uint64_t> arrival_of(ByteView key, DocumentNumber document);
+/// The seq that ends an index or seal key, if the key is (@p document, @p actor)'s.
+std::optional<std::uint64_t> seq_of(ByteView key, DocumentNumber document, const ActorId& actor);
+
+Bytes encode_record(const DocumentRecord& record);
+Result<DocumentRecord> decode_document_record(ByteView bytes);
+Bytes encode_arrival(std::uint64_t arrival);
+Result<std::uint64_t> decode_arrival(ByteView bytes);
+Bytes encode_seal(const crdt::Seal& seal);
+Result<crdt::Seal> decode_seal(ByteView bytes);
+
+/// Consecutive changes of the log. Self-contained: with the hashes that lead into it, its own
+/// changes' hashes follow.
+struct Segment {
+    /// Where one actor's changes in the segment start.
+    struct Chain {
+        ActorId actor;
+        std::uint64_t first_seq = 0;
+        ChangeHash previous;
+    };
+    std::uint64_t change_count = 0;
+    /// Whether it is the first of its flush: before it, every chain ends at a seal.
+    bool starts_flush = true;
+    std::vector<Chain> chains;  ///< In order of appearance.
+    std::vector<ChangeHash>
+        outer_hashes;  ///< Of dependencies outside the segment, in order of use.
+    ByteView changes;  ///< As crdt::encode_changes makes them, fresh dictionary.
+};
+Bytes encode_segment(const Segment& segment);
+/// Borrows @p bytes. `unsupported` for a newer version.
+Result<Segment> decode_segment(ByteView bytes);
+
+}  // namespace joinery::detail

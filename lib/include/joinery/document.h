@@ -1,0 +1,183 @@
+/// @file
+/// A shared document: reading it, changing it, watching it.
+///
+/// Paths are JSON Pointers (RFC 6901): "" is the whole document, "/widgets/cpu/title" a member of a
+/// member, "/panels/3" the element at index 3, "/panels/-" the end of a list. Not for scratch data of
+/// one process: every change is kept, signed and sent.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/env.h"
+#include "base/plain.h"
+#include "base/result.h"
+
+namespace joinery {
+
+namespace detail {
+class DocumentCore;
+class TxCore;
+}  // namespace detail
+
+/// A moment of a document: heads as (actor, seq), the change that came n-th to this store, or a time.
+struct Version {
+    enum class Form : std::uint8_t { head, arrival, heads, time };
+    struct Head {
+        ActorId actor;
+        std::uint64_t seq = 0;
+    };
+    Form form = Form::head;
+    std::uint64_t arrival = 0;  ///< #N: after the first N changes that came to this store.
+    std::vector<Head> heads;
+    WallTime time{0};
+
+    /// Before the first change.
+    static Version none() {
+        Version version;
+        version.form = Form::arrival;
+        return version;
+    }
+    /// Parses "head", "#12", "ACTOR@SEQ[,ACTOR@SEQ...]" or an RFC 3339 time; `malformed` for others.
+    static Result<Version> parse(std::string_view text);
+};
+
+/// How Tx::set() matches the elements of arrays.
+struct SetOptions {
+    /// The fields that may name an element, the best first: the first one that every element of an
+    /// array has as a scalar, each with a value of its own, is its key.
+    std::vector<std::string> array_keys{"id", "uid", "name"};
+};
+
+/// The change in the making, inside Document::transact(). Reads see what was done so far.
+///
+/// Every verb answers `not_found` for a missing parent or index, `malformed` for a path that does not
+/// parse or a container of another kind, `over_limit`; after an Error the document is as before the
+/// verb, and the change may go on.
+class Tx {
+  public:
+    explicit Tx(detail::TxCore& core) noexcept : core_(core) {}
+
+    /// Makes the value at @p path equal to @p value by the smallest change (rule J2): nothing where it is
+    /// equal, members by key, elements by their key field or else by longest common subsequence.
+    Result<void> set(std::string_view path, const Plain& value, const SetOptions& options = {});
+    Result<void> set(std::string_view path, Value value);
+    /// Erases the member or element at @p path.
+    Result<void> erase(std::string_view path);
+    /// Adds @p delta to the counter at @p path, which is made if nothing is there; `conflict` if what is
+    /// there is no counter.
+    Result<void> increment(std::string_view path, std::int64_t delta);
+    /// Inserts @p value so that it stands at the index that ends @p path; "-" appends.
+    Result<void> insert(std::string_view path, const Plain& value);
+    /// Moves the element at @p from so that it stands at the index that ends @p to, in the same list.
+    Result<void> move(std::string_view from, std::string_view to);
+    /// What is at @p path now.
+    Result<Plain> read(std::string_view path = "") const;
+
+  private:
+    detail::TxCore& core_;
+};
+
+/// What a transaction made.
+struct Receipt {
+    bool changed = false;   ///< False: all was so already, and no change was made.
+    ActorId actor;
+    std::uint64_t seq = 0;
+};
+
+/// One step of a change of the view; a JSON Patch (RFC 6902) that turns the view before into the view
+/// after, step by step.
+struct Patch {
+    enum class Kind : std::uint8_t { add, remove, replace };
+    Kind kind = Kind::replace;
+    std::string path;
+    Plain value;  ///< Not for remove.
+};
+
+/// What became visible at once.
+struct Event {
+    bool local = false;  ///< Made by this peer's process.
+    std::vector<Patch> patches;
+};
+
+/// Stops a watch when destroyed; then its callback is not called again, and is not running unless on this
+/// very thread.
+class Subscription {
+  public:
+    Subscription() = default;
+    explicit Subscription(std::shared_ptr<void> stop) noexcept : stop_(std::move(stop)) {}
+
+  private:
+    std::shared_ptr<void> stop_;
+};
+
+/// One change, as the history has it.
+struct ChangeInfo {
+    std::uint64_t arrival = 0;  ///< #N.
+    ActorId actor;
+    std::uint64_t seq = 0;
+    WallTime time{0};
+    std::vector<Version::Head> dependencies;
+    std::string message;
+    struct Op {
+        std::string kind;  ///< put, make, increment, erase, insert, move.
+        std::string path;  ///< Elements by "~id" of their name where they have no index any more.
+        std::optional<Plain> value;
+    };
+    std::vector<Op> ops;
+};
+
+struct DocumentStatus {
+    std::string id;
+    std::uint64_t change_count = 0;
+    std::uint64_t actor_count = 0;
+    std::uint64_t stored_size = 0;  ///< Bytes in the store: changes, snapshots, seals.
+    std::uint64_t pending_count = 0;  ///< Local changes that are not durable yet.
+    std::vector<Version::Head> heads;
+    Digest digest;
+};
+
+/// A handle to a document of an open Peer: cheap to copy, valid while the Peer lives.
+///
+/// @par Thread safety
+/// All calls are safe from any thread. Callbacks never run under a lock, so they may call anything.
+class Document {
+  public:
+    explicit Document(std::shared_ptr<detail::DocumentCore> core) noexcept;
+
+    const std::string& id() const noexcept;
+
+    /// Makes one change: calls @p body, then commits what it did, or nothing if it answers an Error,
+    /// which is passed on. Visible here at once, durable a few milliseconds later (Peer::flush waits).
+    ///
+    /// @p body runs under the document's lock: it must not call this or another Document, nor block.
+    Result<Receipt> transact(const std::function<Result<void>(Tx&)>& body,
+                             std::string_view message = {});
+
+    /// What is at @p path; `not_found` if nothing is. With a version: what was there then, by replaying
+    /// from the nearest snapshot.
+    Result<Plain> read(std::string_view path = "") const;
+    Result<Plain> read_at(const Version& version, std::string_view path = "") const;
+
+    /// Calls @p callback for each change of what is shown at or beneath @p path, on the peer's callback
+    /// executor, in order.
+    [[nodiscard]] Subscription observe(std::string path, std::function<void(const Event&)> callback);
+
+    /// Changes, newest first, at most @p limit, those after @p since only.
+    Result<std::vector<ChangeInfo>> log(std::size_t limit = SIZE_MAX,
+                                        const Version& since = Version::none()) const;
+
+    Result<DocumentStatus> status() const;
+
+  private:
+    std::shared_ptr<detail::DocumentCore> core_;
+};
+
+}  // namespace joinery

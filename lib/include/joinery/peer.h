@@ -1,0 +1,115 @@
+/// @file
+/// A peer: one store, its documents and its links to other peers.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/env.h"
+#include "base/result.h"
+#include "base/store.h"
+#include "joinery/document.h"
+
+namespace joinery {
+
+/// The system's clock and random source, for apps.
+Clock& system_clock();
+Random& system_random();
+
+/// Opens or makes the LMDB store in @p directory. `not_found` if it is missing and @p create is false;
+/// else as persist says, with what to do next.
+Result<std::unique_ptr<Store>> open_store(const std::filesystem::path& directory, bool create = true);
+/// Copies the store in @p directory to @p target, empty or not there, while others may use it. The copy is of
+/// one moment, checked and durable. Errors as persist says.
+Result<void> backup_store(const std::filesystem::path& directory, const std::filesystem::path& target);
+/// Makes a store in @p target, empty or not there, from a backup; it opens under a new incarnation, so that it
+/// never writes as an actor that went on elsewhere.
+Result<void> restore_store(const std::filesystem::path& backup, const std::filesystem::path& target);
+
+enum class LogLevel : std::uint8_t { debug, info, warning, error };
+
+struct Options {
+    /// What other peers and the history call this peer; at most 64 bytes. Effect: none on data.
+    std::string name;
+    /// Longest time that a local change waits for its group commit. Longer groups more.
+    std::chrono::milliseconds flush_interval{4};
+    /// Changes since a document's snapshot after which the next one is made. Fewer: faster opening, more
+    /// writing.
+    std::uint64_t snapshot_interval = 2048;
+    /// How often to look for what other processes wrote to the store.
+    std::chrono::milliseconds poll_interval{200};
+    /// Runs the app's callbacks; empty: a thread of the peer's own.
+    std::function<void(std::function<void()>)> executor;
+    /// Called from the peer's threads; must not block. Empty: nothing is logged.
+    std::function<void(LogLevel, std::string_view)> log;
+    /// Where time and randomness come from; must outlive the peer. Null: the system's.
+    Clock* clock = nullptr;
+    Random* random = nullptr;
+};
+
+/// A link to another peer, for people.
+struct LinkStatus {
+    std::string url;
+    std::string name;       ///< As the other side says; empty until its hello came.
+    bool online = false;
+    bool in_step = false;   ///< Neither side lacked anything when last heard.
+    std::uint64_t received_size = 0, sent_size = 0;  ///< Bytes.
+    std::string error;      ///< Why it is not online.
+};
+
+struct PeerStatus {
+    std::string name;
+    DeviceKey device;
+    ActorId actor;  ///< That this process writes as.
+    std::vector<LinkStatus> links;
+    std::uint64_t divergence_count = 0;  ///< Alarms: equal frontiers with unequal digests.
+};
+
+/// What one exchange with another peer moved.
+struct SyncReport {
+    std::uint64_t document_count = 0;
+    std::uint64_t received_count = 0, sent_count = 0;  ///< Changes.
+    std::uint64_t received_size = 0, sent_size = 0;    ///< Bytes.
+};
+
+/// @par Thread safety
+/// All calls are safe from any thread.
+class Peer {
+  public:
+    /// Takes over @p store and starts. Errors are the store's, and `damaged`.
+    static Result<std::unique_ptr<Peer>> open(std::unique_ptr<Store> store, Options options = {});
+    Peer(const Peer&) = delete;
+    Peer& operator=(const Peer&) = delete;
+    /// Makes pending changes durable, closes links, stops. Document handles must not be used any more.
+    virtual ~Peer() = default;
+
+    /// The document @p id, made if it does not exist; `not_found` with @p create false.
+    virtual Result<Document> document(std::string_view id, bool create = true) = 0;
+    /// The ids of all documents, sorted.
+    virtual Result<std::vector<std::string>> documents() = 0;
+
+    /// Waits until every change made before the call is durable.
+    virtual Result<void> flush() = 0;
+
+    /// Accepts links at @p url (tcp://127.0.0.1:0 picks a port); the URL really bound.
+    virtual Result<std::string> listen(std::string_view url) = 0;
+    /// Keeps a link to @p url, dialling again after a while when it breaks.
+    virtual Result<void> connect(std::string_view url) = 0;
+    /// Dials @p url, exchanges the documents that match @p patterns (globs; none: all) until neither side
+    /// lacks anything, and hangs up. `disconnected`, or `busy` after @p timeout.
+    virtual Result<SyncReport> sync(std::string_view url, std::vector<std::string> patterns,
+                                    std::chrono::milliseconds timeout) = 0;
+
+    virtual PeerStatus status() = 0;
+
+  protected:
+    Peer() = default;
+};
+
+}  // namespace joinery

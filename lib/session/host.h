@@ -1,0 +1,96 @@
+/// @file
+/// What the sync protocol needs of the documents, as the engine offers it. The session decides what to
+/// ask and say; the engine owns documents, locks and the store.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "crdt/dictionary.h"
+#include "crdt/document.h"
+#include "crdt/seal.h"
+
+namespace joinery::session {
+
+/// How far a document has one actor's chain: exact, because the hash covers all of it.
+struct FrontierEntry {
+    ActorId actor;
+    std::uint64_t seq = 0;
+    /// All zero where a session does not know the hash: the other side's changes up to seq came,
+    /// but not its frontier.
+    std::array<std::uint8_t, 16> hash_prefix{};
+    friend bool operator==(const FrontierEntry&, const FrontierEntry&) = default;
+};
+/// Sorted by actor, each once.
+using Frontier = std::vector<FrontierEntry>;
+
+/// One document, as a session sees it.
+///
+/// @par Thread safety
+/// Called on the peer's strand; the engine locks inside.
+class DocumentPort {
+  public:
+    DocumentPort() = default;
+    DocumentPort(const DocumentPort&) = delete;
+    DocumentPort& operator=(const DocumentPort&) = delete;
+    virtual ~DocumentPort() = default;
+
+    virtual const std::string& id() const = 0;
+    /// How far the document is here, changes not yet sealed left out.
+    virtual Frontier frontier() const = 0;
+    /// The digest at exactly frontier(); nullopt while the document holds what frontier() leaves out:
+    /// changes not yet sealed, changes that came and are not yet stored.
+    virtual std::optional<Digest> digest() const = 0;
+
+    /// A message's worth of the changes that @p theirs lacks.
+    struct Missing {
+        Bytes changes;                  ///< As crdt::encode_changes makes them; empty if none is missing.
+        std::vector<crdt::Seal> seals;  ///< One for each chain that ends in `changes`, at its end.
+        std::size_t change_count = 0;
+        bool more = false;              ///< Other changes are missing still.
+    };
+    /// Encodes changes that @p theirs lacks, in an order that respects dependencies, up to about
+    /// @p size_max bytes (one change may be larger), and advances @p theirs over them. Where
+    /// @p theirs is ahead of this document, those chains are left alone.
+    virtual Result<Missing> encode_missing(Frontier& theirs, crdt::EncoderDictionary& dictionary,
+                                           std::size_t size_max) = 0;
+    /// Decodes, checks hashes and seals, applies and stores. All or none. `not_found` if a
+    /// predecessor or dependency is missing, `malformed`, `untrusted`, `over_limit`, `io`.
+    virtual Result<crdt::ApplyReport> receive(ByteView changes,
+                                              crdt::DecoderDictionary& dictionary,
+                                              std::span<const crdt::Seal> seals) = 0;
+    /// The part of frontier() that is durable here.
+    virtual Frontier durable_frontier() const = 0;
+};
+
+/// The documents of a peer.
+class Host {
+  public:
+    Host() = default;
+    Host(const Host&) = delete;
+    Host& operator=(const Host&) = delete;
+    virtual ~Host() = default;
+
+    /// The ids of all documents, sorted.
+    virtual std::vector<std::string> documents() const = 0;
+    /// The document @p id, which lives as long as the host; `not_found` if it does not exist. This
+    /// one is right for any host, but a host knows a faster way.
+    virtual Result<DocumentPort*> find(std::string_view id) {
+        if (std::ranges::binary_search(documents(), id)) return document(id);
+        return fail(Errc::not_found, "no such document");
+    }
+    /// The document @p id, made if it does not exist; lives as long as the host. `malformed` for an
+    /// id that is empty, too long or not UTF-8.
+    virtual Result<DocumentPort*> document(std::string_view id) = 0;
+};
+
+}  // namespace joinery::session

@@ -1,0 +1,67 @@
+/// @file
+/// The subcommands of `joinery`: their arguments, and the functions that run them. main.cc reads the arguments.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace joinery::tools {
+
+/// What every subcommand takes.
+struct Common {
+    std::string store;  ///< --store or $JOINERY_STORE; empty: not given.
+    bool json = false;
+};
+
+/// Exit statuses, as the contract says.
+inline constexpr int kDone = 0;
+inline constexpr int kFailed = 1;
+inline constexpr int kWrongUsage = 2;
+
+struct ShowArguments {
+    std::string document, path, at;
+};
+struct EditArguments {
+    std::string document, path, to, value, message;
+    std::int64_t delta = 1;
+};
+struct ImportArguments {
+    std::string document, file, message;
+    std::vector<std::string> array_keys;
+};
+struct LogArguments {
+    std::string document, path, since;
+    std::optional<std::uint64_t> limit;
+};
+struct DirectoryArguments {
+    std::string directory;
+};
+struct SyncArguments {
+    std::string url;
+    std::vector<std::string> patterns;
+    double timeout_s = 30;
+};
+struct PeerArguments {
+    std::vector<std::string> listen, connect;
+    std::string name;
+};
+
+int run_ls(const Common& common);
+int run_show(const Common& common, const ShowArguments& arguments);
+int run_export(const Common& common, const ShowArguments& arguments);
+int run_set(const Common& common, const EditArguments& arguments);
+int run_erase(const Common& common, const EditArguments& arguments);
+int run_inc(const Common& common, const EditArguments& arguments);
+int run_insert(const Common& common, const EditArguments& arguments);
+int run_move(const Common& common, const EditArguments& arguments);
+int run_import(const Common& common, const ImportArguments& arguments);
+int run_log(const Common& common, const LogArguments& arguments);
+int run_id(const Common& common);
+int run_backup(const Common& common, const DirectoryArguments& arguments);
+int run_sync(const Common& common, const SyncArguments& arguments);
+int run_peer(const Common& common, const PeerArguments& arguments);
+int run_restore(const Common& common, const DirectoryArguments& arguments);
+
+}  // namespace joinery::tools

@@ -1,0 +1,56 @@
+/// @file
+/// What the subcommands share: opening the store, printing errors and JSON.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "joinery/peer.h"
+#include "tools/commands.h"
+
+namespace joinery::tools {
+
+/// Prints `joinery: what: why` on standard error and answers kFailed.
+int report(std::string_view what, const Error& error);
+int report(std::string_view what, std::string_view why);
+
+/// Prints @p text and a newline on standard output.
+void print_line(std::string_view text);
+
+/// Opens the store that @p common names, made if @p create; prints the error where there is one.
+std::unique_ptr<Peer> open_peer(const Common& common, bool create, std::string name = {});
+
+/// Opens the store and a document in it, and calls @p body; prints its Error.
+int with_document(const Common& common,
+                  std::string_view id,
+                  bool create,
+                  const std::function<Result<void>(Peer&, Document&)>& body);
+
+/// Reads a whole file, or standard input for "-".
+Result<std::string> read_file(const std::string& name);
+
+/// "2026-11-22T22:58:01.123Z".
+std::string format_time(WallTime time);
+
+/// A JSON object in the making, members in the order of the calls; the values are printed as given.
+class JsonObject {
+  public:
+    JsonObject& text(std::string_view key, std::string_view value);
+    JsonObject& number(std::string_view key, std::uint64_t value);
+    JsonObject& signed_number(std::string_view key, std::int64_t value);
+    JsonObject& raw(std::string_view key, std::string_view json);
+    std::string str() const { return body_ + "}"; }
+
+  private:
+    void key(std::string_view key);
+    std::string body_ = "{";
+};
+
+/// @p text as a JSON string.
+std::string json_string(std::string_view text);
+/// @p items, JSON already, as a JSON array.
+std::string json_array(const std::vector<std::string>& items);
+
+}  // namespace joinery::tools

@@ -1,0 +1,73 @@
+// set, erase, inc, insert, move: one change each.
+
+#include "joinery/json.h"
+#include "tools/common.h"
+
+namespace joinery::tools {
+namespace {
+
+/// Makes one change and waits until it is durable.
+int edit(const Common& common,
+         const EditArguments& arguments,
+         bool create,
+         const std::function<Result<void>(Tx&)>& body) {
+    return with_document(
+        common, arguments.document, create, [&](Peer& peer, Document& document) -> Result<void> {
+            JOINERY_TRY(const Receipt receipt, document.transact(body, arguments.message));
+            JOINERY_TRY_VOID(peer.flush());
+            if (common.json) {
+                JsonObject out;
+                out.raw("changed", receipt.changed ? "true" : "false");
+                if (receipt.changed) {
+                    out.text("actor", to_hex(receipt.actor.view())).number("seq", receipt.seq);
+                }
+                print_line(out.str());
+            } else if (!receipt.changed) {
+                print_line("nothing to change: it is so already");
+            } else {
+                print_line("change " + to_hex(receipt.actor.view()) + "@" +
+                           std::to_string(receipt.seq));
+            }
+            return {};
+        });
+}
+
+int edit_value(const Common& common,
+               const EditArguments& arguments,
+               const std::function<Result<void>(Tx&, const Plain&)>& body) {
+    const auto value = parse_json(arguments.value);
+    if (!value) {
+        return report("value is not JSON (a string needs its quotes)", value.error());
+    }
+    return edit(common, arguments, true, [&](Tx& tx) { return body(tx, *value); });
+}
+
+}  // namespace
+
+int run_set(const Common& common, const EditArguments& arguments) {
+    return edit_value(common, arguments, [&](Tx& tx, const Plain& value) {
+        return tx.set(arguments.path, value);
+    });
+}
+
+int run_insert(const Common& common, const EditArguments& arguments) {
+    return edit_value(common, arguments, [&](Tx& tx, const Plain& value) {
+        return tx.insert(arguments.path, value);
+    });
+}
+
+int run_erase(const Common& common, const EditArguments& arguments) {
+    return edit(common, arguments, false, [&](Tx& tx) { return tx.erase(arguments.path); });
+}
+
+int run_inc(const Common& common, const EditArguments& arguments) {
+    return edit(common, arguments, true,
+                [&](Tx& tx) { return tx.increment(arguments.path, arguments.delta); });
+}
+
+int run_move(const Common& common, const EditArguments& arguments) {
+    return edit(common, arguments, false,
+                [&](Tx& tx) { return tx.move(arguments.path, arguments.to); });
+}
+
+}  // namespace joinery::tools

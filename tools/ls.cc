@@ -1,0 +1,54 @@
+#include <algorithm>
+
+#include "tools/common.h"
+
+namespace joinery::tools {
+namespace {
+
+std::string json_of(const DocumentStatus& status) {
+    std::vector<std::string> heads;
+    for (const Version::Head& head : status.heads) {
+        heads.push_back(
+            json_string(to_hex(head.actor.view()) + "@" + std::to_string(head.seq)));
+    }
+    return JsonObject()
+        .text("id", status.id)
+        .number("changes", status.change_count)
+        .number("actors", status.actor_count)
+        .number("bytes", status.stored_size)
+        .raw("heads", json_array(heads))
+        .text("digest", to_hex(status.digest.view()))
+        .str();
+}
+
+}  // namespace
+
+int run_ls(const Common& common) {
+    const auto peer = open_peer(common, false);
+    if (!peer) return kFailed;
+    const auto ids = peer->documents();
+    if (!ids) return report(common.store, ids.error());
+    std::vector<std::string> items;
+    std::size_t width = 0;
+    for (const std::string& id : *ids) width = std::max(width, id.size());
+    for (const std::string& id : *ids) {
+        auto document = peer->document(id, false);
+        if (!document) return report(id, document.error());
+        const auto status = document->status();
+        if (!status) return report(id, status.error());
+        if (common.json) {
+            items.push_back(json_of(*status));
+            continue;
+        }
+        std::string line = id;
+        line.resize(width, ' ');
+        print_line(line + "  " + std::to_string(status->change_count) + " changes by " +
+                   std::to_string(status->actor_count) + ", " +
+                   std::to_string(status->stored_size) + " bytes, digest " +
+                   to_hex(status->digest.view()).substr(0, 16));
+    }
+    if (common.json) print_line(json_array(items));
+    return kDone;
+}
+
+}  // namespace joinery::tools

@@ -1,0 +1,148 @@
+// The command line of `joinery`: which arguments there are, and which function runs them.
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+
+#include "tools/commands.h"
+
+namespace joinery::tools {
+namespace {
+
+/// Declares the subcommands and remembers the one that was asked for.
+class CommandLine {
+  public:
+    int run(int argc, char** argv) {
+        app_.require_subcommand(1);
+        app_.fallthrough();
+        app_.add_option("--store", common_.store, "The store's directory")
+            ->envname("JOINERY_STORE")
+            ->type_name("DIR");
+        app_.add_flag("--json", common_.json, "Machine-readable output on standard output");
+        reading();
+        editing();
+        storing();
+        linking();
+        try {
+            app_.parse(argc, argv);
+        } catch (const CLI::ParseError& error) {
+            // CLI11 reports by exceptions; they end here.
+            return app_.exit(error) == 0 ? kDone : kWrongUsage;
+        }
+        return chosen_();
+    }
+
+  private:
+    CLI::App* add(const std::string& name, const std::string& summary, const std::string& example,
+                  const std::function<int()>& body) {
+        CLI::App* command = app_.add_subcommand(name, summary);
+        command->footer("Example:\n  joinery " + name + " " + example);
+        command->final_callback([this, body] { chosen_ = body; });
+        return command;
+    }
+
+    void reading() {
+        add("ls", "List the documents", "--store ops.joinery", [this] { return run_ls(common_); });
+        CLI::App* show = add("show", "Print a value of a document as JSON",
+                             "ops/main /widgets/cpu --at '#12'",
+                             [this] { return run_show(common_, show_); });
+        document(show, show_.document);
+        show->add_option("PATH", show_.path, "JSON Pointer; none: the whole document");
+        version(show);
+        CLI::App* exporting = add("export", "Print a document as canonical JSON", "ops/main > ops.json",
+                                  [this] { return run_export(common_, show_); });
+        document(exporting, show_.document);
+        version(exporting);
+        CLI::App* log = add("log", "List changes, newest first", "ops/main /widgets --limit 10",
+                            [this] { return run_log(common_, log_); });
+        document(log, log_.document);
+        log->add_option("PATH", log_.path, "Only changes at or beneath this JSON Pointer");
+        log->add_option("--limit", log_.limit, "At most so many")->type_name("N");
+        log->add_option("--since", log_.since, "Only changes after this version")
+            ->type_name("VERSION");
+    }
+
+    void editing() {
+        CLI::App* set = edit("set", "Make a value equal to JSON by the smallest change",
+                             "ops/main /widgets/cpu/title '\"CPU\"'", run_set);
+        set->add_option("JSON", edit_.value, "The value; a string needs its quotes")->required();
+        edit("erase", "Erase a value", "ops/main /widgets/cpu", run_erase);
+        CLI::App* inc = edit("inc", "Add to a counter", "ops/main /visits 5", run_inc);
+        inc->add_option("N", edit_.delta, "How much; may be negative")->default_val(1);
+        CLI::App* insert = edit("insert", "Insert into a list so that it stands at the index",
+                                "ops/main /panels/0 '{\"title\":\"New\"}'", run_insert);
+        insert->add_option("JSON", edit_.value, "The value")->required();
+        CLI::App* move = edit("move", "Move an element within its list",
+                              "ops/main /panels/3 /panels/0", run_move);
+        move->add_option("TO", edit_.to, "JSON Pointer with the final index")->required();
+        CLI::App* import = add("import", "Make a document equal to a JSON file by the smallest change",
+                               "ops/main dashboard.json -m 'from Grafana'",
+                               [this] { return run_import(common_, import_); });
+        document(import, import_.document);
+        import->add_option("FILE", import_.file, "JSON file; - for standard input")->required();
+        import->add_option("-m", import_.message, "Labels the change")->type_name("MESSAGE");
+        import->add_option("--array-key", import_.array_keys,
+                           "Field that names the elements of arrays (default: id, uid, name)");
+    }
+
+    void storing() {
+        add("id", "Print this store's key and actor", "--store ops.joinery",
+            [this] { return run_id(common_); });
+        CLI::App* backup = add("backup", "Copy the store, also while others use it", "/mnt/backup/ops",
+                               [this] { return run_backup(common_, directory_); });
+        backup->add_option("DIR", directory_.directory, "An empty or new directory")->required();
+        CLI::App* restore = add("restore", "Make a store from a backup, under a fresh actor",
+                                "/mnt/backup/ops --store ops.joinery",
+                                [this] { return run_restore(common_, directory_); });
+        restore->add_option("DIR", directory_.directory, "The backup")->required();
+    }
+
+    void linking() {
+        CLI::App* sync = add("sync", "Exchange documents with a peer until both have the same",
+                             "tcp://127.0.0.1:7701 'ops/*'",
+                             [this] { return run_sync(common_, sync_); });
+        sync->add_option("URL", sync_.url, "tcp://HOST:PORT of a running peer")->required();
+        sync->add_option("PATTERN", sync_.patterns, "Documents, such as 'ops/*'; none: all");
+        sync->add_option("--timeout", sync_.timeout_s, "Seconds to wait at most")->default_val(30);
+        CLI::App* peer = add("peer", "Run until stopped, in step with other peers",
+                             "--listen tcp://127.0.0.1:7701 --connect tcp://127.0.0.1:7702",
+                             [this] { return run_peer(common_, peer_); });
+        peer->add_option("--listen", peer_.listen, "Accept links here; port 0 picks one")
+            ->type_name("URL");
+        peer->add_option("--connect", peer_.connect, "Keep a link to this peer")->type_name("URL");
+        peer->add_option("--name", peer_.name, "What others call this peer");
+    }
+
+    CLI::App* edit(const std::string& name, const std::string& summary, const std::string& example,
+                   int (*body)(const Common&, const EditArguments&)) {
+        CLI::App* command =
+            add(name, summary, example, [this, body] { return body(common_, edit_); });
+        document(command, edit_.document);
+        command->add_option("PATH", edit_.path, "JSON Pointer")->required();
+        command->add_option("-m", edit_.message, "Labels the change")->type_name("MESSAGE");
+        return command;
+    }
+    static void document(CLI::App* command, std::string& id) {
+        command->add_option("DOC", id, "The document's id, such as ops/main")->required();
+    }
+    void version(CLI::App* command) {
+        command->add_option("--at", show_.at, "#N, ACTOR@SEQ, an RFC 3339 time, or head")
+            ->type_name("VERSION");
+    }
+
+    CLI::App app_{"joinery keeps shared documents the same on every peer", "joinery"};
+    std::function<int()> chosen_;
+    Common common_;
+    ShowArguments show_;
+    EditArguments edit_;
+    ImportArguments import_;
+    LogArguments log_;
+    DirectoryArguments directory_;
+    SyncArguments sync_;
+    PeerArguments peer_;
+};
+
+}  // namespace
+}  // namespace joinery::tools
+
+int main(int argc, char** argv) { return joinery::tools::CommandLine().run(argc, argv); }

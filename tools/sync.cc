@@ -1,0 +1,32 @@
+#include <chrono>
+
+#include "tools/common.h"
+
+namespace joinery::tools {
+
+int run_sync(const Common& common, const SyncArguments& arguments) {
+    const auto peer = open_peer(common, true);
+    if (!peer) return kFailed;
+    const auto timeout = std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::duration<double>(arguments.timeout_s));
+    const auto report_of = peer->sync(arguments.url, arguments.patterns, timeout);
+    if (!report_of) return report(arguments.url, report_of.error());
+    if (common.json) {
+        print_line(JsonObject()
+                       .number("documents", report_of->document_count)
+                       .number("changes_received", report_of->received_count)
+                       .number("changes_sent", report_of->sent_count)
+                       .number("bytes_received", report_of->received_size)
+                       .number("bytes_sent", report_of->sent_size)
+                       .str());
+        return kDone;
+    }
+    print_line(std::to_string(report_of->document_count) + " documents in step; received " +
+               std::to_string(report_of->received_count) + " changes in " +
+               std::to_string(report_of->received_size) + " bytes, sent " +
+               std::to_string(report_of->sent_count) + " changes in " +
+               std::to_string(report_of->sent_size) + " bytes");
+    return kDone;
+}
+
+}  // namespace joinery::tools

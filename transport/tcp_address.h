@@ -1,0 +1,35 @@
+/// @file
+/// From a `tcp` URL to addresses that may be used. Private to transport/.
+#pragma once
+
+#include "base/result.h"
+#include "transport/url.h"
+
+#include <asio/ip/tcp.hpp>
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace joinery::transport::detail {
+
+using TcpEndpoints = std::vector<asio::ip::tcp::endpoint>;
+
+/// The parts of @p text, a URL with scheme `tcp`, a port and no path. `malformed`, or `unsupported`
+/// for another scheme.
+Result<Url> parse_tcp_url(std::string_view text);
+
+/// The port of @p url, from parse_tcp_url(), in digits.
+std::string port_text(const Url& url);
+
+/// The endpoint that @p url spells as an address; nothing if its host is a name to look up.
+std::optional<asio::ip::tcp::endpoint> literal_endpoint(const Url& url);
+
+/// Those of @p endpoints that wire version 0 may use: loopback. `unsupported` if none is.
+Result<TcpEndpoints> keep_loopback(TcpEndpoints endpoints);
+
+/// The endpoints of a look-up.
+TcpEndpoints endpoints_of(const asio::ip::tcp::resolver::results_type& results);
+
+}  // namespace joinery::transport::detail
