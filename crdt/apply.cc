@@ -103,11 +103,11 @@ class Applier {
              child = state_.container(child).next_sibling) {
             children.push_back(child);
         }
-        for (const ContainerIndex child : children) erase_container(child);
+        for (const ContainerIndex child : children)
+            erase_container(child);
         if (state_.find_slot(container, key) == kNone) return;
-        remove_entries(slot, [&](const Entry& e) {
-            return site_.context.covers(e.chain, e.counter);
-        });
+        remove_entries(slot,
+                       [&](const Entry& e) { return site_.context.covers(e.chain, e.counter); });
     }
 
     void erase_container(ContainerIndex container) {
@@ -117,7 +117,8 @@ class Applier {
              slot = state_.slot(slot).next) {
             keys.push_back(state_.slot(slot).key);
         }
-        for (const std::uint32_t key : keys) erase_slot(container, key);
+        for (const std::uint32_t key : keys)
+            erase_slot(container, key);
     }
 
     /// Rule N4.
@@ -150,8 +151,12 @@ class Applier {
             (extra.previous == 0) != (extra.origin == site_.dot.counter)) {
             return fail(Errc::malformed, "increment of an impossible run");
         }
-        Cell next{site_.dot.chain,  extra.origin, site_.dot.counter,
-                  extra.previous, extra.total,  extra.total - extra.delta};
+        Cell next{site_.dot.chain,
+                  extra.origin,
+                  site_.dot.counter,
+                  extra.previous,
+                  extra.total,
+                  extra.total - extra.delta};
         if (!is_possible(next)) return fail(Errc::malformed, "impossible total of increments");
         for (const Cell& cell : state_.cells(op_.container)) {
             if (cell.chain != site_.dot.chain) continue;
@@ -204,7 +209,8 @@ class Applier {
             others.push_back({other, other_stamp});
         };
         if (current.item != kNone) consider(current.item, current.stamp);
-        for (const auto& other : state_.other_places(op_.key)) consider(other.item, other.stamp);
+        for (const auto& other : state_.other_places(op_.key))
+            consider(other.item, other.stamp);
         for (State::OtherPlace& other : others) {
             if (!wins(other.item, other.stamp, winner)) continue;
             std::swap(other.item, winner.item);
@@ -232,8 +238,8 @@ class Applier {
 
 }  // namespace
 
-Result<void> apply_op(State& state, Names& names, const Batch& batch, const Op& op,
-                      const OpSite& site) {
+Result<void> apply_op(
+    State& state, Names& names, const Batch& batch, const Op& op, const OpSite& site) {
     return Applier(state, names, batch, op, site).run();
 }
 

@@ -1,6 +1,6 @@
 /// @file
-/// What each operation does to a State: the rules of docs/semantics.md, for operations made here and
-/// operations that arrive alike.
+/// What each operation does to a State: the rules of docs/semantics.md, for operations made here
+/// and operations that arrive alike.
 #pragma once
 
 #include "crdt/graph.h"
@@ -18,9 +18,9 @@ struct OpSite {
 /// Applies @p op of @p batch to @p state. On an Error the state may be half changed: undo() it.
 ///
 /// @return `malformed` for an operation that its author cannot have made: a slot, place or element
-///         that does not exist or that it had not seen, a container of another kind; `over_limit` for
-///         a container deeper than kDepthMax.
-Result<void> apply_op(State& state, Names& names, const Batch& batch, const Op& op,
-                      const OpSite& site);
+///         that does not exist or that it had not seen, a container of another kind; `over_limit`
+///         for a container deeper than kDepthMax.
+Result<void> apply_op(
+    State& state, Names& names, const Batch& batch, const Op& op, const OpSite& site);
 
 }  // namespace joinery::crdt

@@ -8,8 +8,13 @@ std::uint32_t size_of(const auto& items) { return static_cast<std::uint32_t>(ite
 }  // namespace
 
 Batch::Mark Batch::mark() const noexcept {
-    return {changes.size(),    ops.size(),          places.size(),  increments.size(),
-            seen_cells.size(), dependencies.size(), messages.size()};
+    return {changes.size(),
+            ops.size(),
+            places.size(),
+            increments.size(),
+            seen_cells.size(),
+            dependencies.size(),
+            messages.size()};
 }
 
 void Batch::truncate(const Mark& mark) {

@@ -2,16 +2,16 @@
 /// Changes in memory, as decoded or as made: flat arrays whose indices are a document's Names.
 #pragma once
 
+#include "base/env.h"
+#include "base/int128.h"
+#include "base/value.h"
+#include "crdt/names.h"
+
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "base/env.h"
-#include "base/int128.h"
-#include "base/value.h"
-#include "crdt/names.h"
 
 namespace joinery::crdt {
 
@@ -38,9 +38,10 @@ struct PlaceExtra {
 /// Rule N3. All totals are of the run, in 128 bits.
 struct IncrementExtra {
     std::int64_t delta = 0;
-    std::uint64_t origin = 0;    ///< Counter of the run's first increment.
-    std::uint64_t previous = 0;  ///< Counter of the run's increment before this one; 0 for the first.
-    Int128 total = 0;          ///< With this increment.
+    std::uint64_t origin = 0;  ///< Counter of the run's first increment.
+    std::uint64_t previous =
+        0;             ///< Counter of the run's increment before this one; 0 for the first.
+    Int128 total = 0;  ///< With this increment.
 };
 
 /// Rule N4: how far an erase saw one cell.
@@ -49,18 +50,18 @@ struct SeenCell {
     ChainIndex chain = kNone;
     std::uint64_t origin = 0;
     std::uint64_t last = 0;  ///< Counter of the last increment seen.
-    Int128 total = 0;      ///< The run's total with it.
+    Int128 total = 0;        ///< The run's total with it.
 };
 
 struct Op {
     OpKind kind = OpKind::put;
-    Kind made = Kind::none;    ///< make and insert: the container made; none for a value.
+    Kind made = Kind::none;  ///< make and insert: the container made; none for a value.
     ContainerIndex container = kRoot;
-    std::uint32_t key = 0;     ///< KeyIndex or ElementIndex, by the container's kind.
-    std::uint32_t extra = 0;   ///< First of PlaceExtra, IncrementExtra or SeenCell.
+    std::uint32_t key = 0;          ///< KeyIndex or ElementIndex, by the container's kind.
+    std::uint32_t extra = 0;        ///< First of PlaceExtra, IncrementExtra or SeenCell.
     std::uint32_t extra_count = 0;  ///< Of SeenCells.
     std::int64_t stamp = kNoStamp;
-    Value value;               ///< put and insert without `made`.
+    Value value;  ///< put and insert without `made`.
 };
 
 /// A change's dependency on (chain, seq).

@@ -136,13 +136,16 @@ ChangeHash chain_origin(std::string_view document, const ActorId& actor) {
     return hash_as<ChangeHash>(input);
 }
 
-ChangeHash ChangeHasher::hash(const Names& names, const Batch& batch, const ChangeHeader& change,
+ChangeHash ChangeHasher::hash(const Names& names,
+                              const Batch& batch,
+                              const ChangeHeader& change,
                               const ChangeHash& previous,
                               std::span<const ChangeHash> dependencies) {
     operations_.clear();
     OperationWriter operations(operations_, names, batch, change.chain);
     std::uint64_t counter = change.counter;
-    for (const Op& op : batch.ops_of(change)) operations.write(op, counter++);
+    for (const Op& op : batch.ops_of(change))
+        operations.write(op, counter++);
 
     input_.clear();
     ByteWriter out(input_);
@@ -158,7 +161,8 @@ ChangeHash ChangeHasher::hash(const Names& names, const Batch& batch, const Chan
         out.raw(hash_as<ChangeHash>(operations_).view());
     }
     JOINERY_ASSERT(dependencies.size() == change.dependency_count);
-    for (const ChangeHash& dependency : dependencies) out.raw(dependency.view());
+    for (const ChangeHash& dependency : dependencies)
+        out.raw(dependency.view());
     return hash_as<ChangeHash>(input_);
 }
 

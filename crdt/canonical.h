@@ -4,10 +4,10 @@
 /// every peer makes the same canonical bytes. Layout: docs/change-format.md 2.
 #pragma once
 
-#include <string_view>
-
 #include "base/bytes.h"
 #include "crdt/batch.h"
+
+#include <string_view>
 
 namespace joinery::crdt {
 
@@ -23,8 +23,11 @@ class ChangeHasher {
     /// @param dependencies  Hashes of the change's dependencies, in their order.
     /// @par Cost
     /// One BLAKE2b block (about 150 ns) for a small change without dependencies.
-    ChangeHash hash(const Names& names, const Batch& batch, const ChangeHeader& change,
-                    const ChangeHash& previous, std::span<const ChangeHash> dependencies);
+    ChangeHash hash(const Names& names,
+                    const Batch& batch,
+                    const ChangeHeader& change,
+                    const ChangeHash& previous,
+                    std::span<const ChangeHash> dependencies);
 
     /// Bytes of the canonical operations of the last hash(): what kChangeSizeMax limits.
     std::size_t operations_size() const noexcept { return operations_.size(); }

@@ -13,8 +13,8 @@
 
 namespace joinery::crdt {
 
-/// Version of the change format, the first byte of every block on disk (not of a session's messages:
-/// there the handshake settles it).
+/// Version of the change format, the first byte of every block on disk (not of a session's
+/// messages: there the handshake settles it).
 inline constexpr std::uint8_t kChangeFormatVersion = 1;
 
 /// Batches of this many changes and operations together, or more, are written as columns.
@@ -26,15 +26,19 @@ inline constexpr std::size_t kBatchOpMax = 65536;
 
 /// Appends changes [@p begin, @p end) of @p batch to @p out, and the names that they use and
 /// @p dictionary lacks.
-void encode_changes(const Names& names, const Batch& batch, std::size_t begin, std::size_t end,
-                    EncoderDictionary& dictionary, Bytes& out);
+void encode_changes(const Names& names,
+                    const Batch& batch,
+                    std::size_t begin,
+                    std::size_t end,
+                    EncoderDictionary& dictionary,
+                    Bytes& out);
 
 /// Appends the changes in @p in to @p batch, interning the names that they bring.
 ///
 /// @param in  Untrusted; all of it must be read.
 /// @return `malformed` (`at` = offset), `over_limit`, or `unsupported` for a kind of operation or
-///         container that this build does not know. Then @p batch and @p names are as before, but for
-///         unused names, and @p dictionary may not be used again.
+///         container that this build does not know. Then @p batch and @p names are as before, but
+///         for unused names, and @p dictionary may not be used again.
 /// @par Cost
 /// About 50 ns for a single small change, 30 ns an operation in columns.
 Result<void> decode_changes(ByteView in, Names& names, DecoderDictionary& dictionary, Batch& batch);

@@ -1,22 +1,44 @@
 /// @file
-/// The two ways in which the fields of a batch are laid out: one after the other (a row), or each kind of
-/// field as a column. The codec is written once over either. Private to crdt/codec*.cc.
+/// The two ways in which the fields of a batch are laid out: one after the other (a row), or each
+/// kind of field as a column. The codec is written once over either. Private to crdt/codec*.cc.
 #pragma once
-
-#include <array>
-#include <vector>
 
 #include "crdt/cursor.h"
 #include "crdt/packed.h"
+
+#include <array>
+#include <vector>
 
 namespace joinery::crdt::detail {
 
 /// Integer fields. Their order is that of the columns: never change it.
 enum class Field : std::uint8_t {
-    actor, change_flags, time, op_count, seq, counter, dependency_count, dependency_actor,
-    dependency_seq, message_size, op_head, container, key, stamp, integer, place_left_form,
-    place_left_counter, place_right_form, place_right_counter, delta, origin, previous, total_low,
-    total_high, cell_count, cell_actor,
+    actor,
+    change_flags,
+    time,
+    op_count,
+    seq,
+    counter,
+    dependency_count,
+    dependency_actor,
+    dependency_seq,
+    message_size,
+    op_head,
+    container,
+    key,
+    stamp,
+    integer,
+    place_left_form,
+    place_left_counter,
+    place_right_form,
+    place_right_counter,
+    delta,
+    origin,
+    previous,
+    total_low,
+    total_high,
+    cell_count,
+    cell_actor,
 };
 inline constexpr std::size_t kFieldCount = 26;
 
@@ -46,7 +68,8 @@ class ColumnSink {
     }
     void real(double value) { reals_.push_back(value); }
     void text(ByteView value) { texts_.push_back(value); }
-    /// Counts first, so that the reader knows what to expect: a bit for each column that is not empty.
+    /// Counts first, so that the reader knows what to expect: a bit for each column that is not
+    /// empty.
     void finish() {
         std::uint64_t present = 0;
         for (std::size_t i = 0; i < kFieldCount; ++i) {
@@ -126,8 +149,8 @@ class ColumnSource {
         return 0;
     }
     bool ok() const { return in_.ok(); }
-    /// Each thing counted has a field of its own, so a count past any column's end fails there; what
-    /// is reserved for is bounded by the columns.
+    /// Each thing counted has a field of its own, so a count past any column's end fails there;
+    /// what is reserved for is bounded by the columns.
     std::size_t count(Field field) {
         const std::uint64_t value = integer(field);
         if (value <= size_max_) return static_cast<std::size_t>(value);
@@ -159,25 +182,28 @@ class ColumnSource {
 };
 
 /// The first byte of a batch.
-inline constexpr std::uint8_t kFreshFlag = 1;      ///< The dictionary starts anew.
-inline constexpr std::uint8_t kNamesFlag = 2;      ///< New names come first.
-inline constexpr std::uint8_t kColumnsFlag = 4;    ///< Columns, not a row.
+inline constexpr std::uint8_t kFreshFlag = 1;    ///< The dictionary starts anew.
+inline constexpr std::uint8_t kNamesFlag = 2;    ///< New names come first.
+inline constexpr std::uint8_t kColumnsFlag = 4;  ///< Columns, not a row.
 inline constexpr std::uint8_t kAllFlags = 7;
 
 /// Flags of one change.
-inline constexpr std::uint64_t kNumberedFlag = 1;      ///< Seq and counter are written out.
+inline constexpr std::uint64_t kNumberedFlag = 1;  ///< Seq and counter are written out.
 inline constexpr std::uint64_t kDependenciesFlag = 2;
 inline constexpr std::uint64_t kMessageFlag = 4;
-inline constexpr std::uint64_t kSingleOpFlag = 8;      ///< One operation: the count is left out.
+inline constexpr std::uint64_t kSingleOpFlag = 8;  ///< One operation: the count is left out.
 inline constexpr std::uint64_t kAllChangeFlags = 15;
 
 /// The head of an operation: kind, then what it makes or the type of its value, then flags.
 inline constexpr std::uint64_t kHeadKindBits = 7;
-inline constexpr std::uint64_t kHeadMadeFlag = 8;      ///< The next three bits are a Kind, not a ValueType.
+inline constexpr std::uint64_t kHeadMadeFlag =
+    8;  ///< The next three bits are a Kind, not a ValueType.
 inline constexpr unsigned kHeadTypeShift = 4;
 inline constexpr std::uint64_t kHeadTypeBits = 7;
-inline constexpr std::uint64_t kHeadStampFlag = 128;   ///< put, make, insert, move: a stamp is written.
-inline constexpr std::uint64_t kHeadExtraFlag = 256;   ///< boolean: true; insert: by key; increment: run written.
+inline constexpr std::uint64_t kHeadStampFlag =
+    128;  ///< put, make, insert, move: a stamp is written.
+inline constexpr std::uint64_t kHeadExtraFlag =
+    256;  ///< boolean: true; insert: by key; increment: run written.
 inline constexpr std::uint64_t kHeadMax = 511;
 
 /// How a place's neighbour is written.

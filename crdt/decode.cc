@@ -1,170 +1,15 @@
-#include <algorithm>
-
 #include "crdt/codec.h"
 #include "crdt/codec_fields.h"
 #include "crdt/limits.h"
+#include "crdt/name_reader.h"
+
+#include <algorithm>
 
 namespace joinery::crdt {
 
 using namespace detail;  // NOLINT(google-build-using-namespace): the codec's own constants.
 
-void detail::ColumnSource::load() {
-    const std::uint64_t present = in_.varint();
-    if (present >> (kFieldCount + 2) != 0) refuse(Errc::malformed, "unknown column");
-    // Columns may say much in few bytes; this bounds what they may make us hold.
-    size_max_ = std::max<std::size_t>(4 * kBatchOpMax, 16 * in_.remaining());
-    const ColumnLimits limits{size_max_, std::uint64_t{64} << 20U};
-    const auto count = [&](std::size_t column) -> std::size_t {
-        if ((present >> column & 1U) == 0 || !in_.ok()) return 0;
-        const std::uint64_t value = in_.varint_at_most(size_max_, "column too long");
-        if (value == 0) refuse(Errc::malformed, "empty column");
-        return in_.ok() ? static_cast<std::size_t>(value) : 0;
-    };
-    // A decoder that fails has failed in_ too, which finish() and ok() report.
-    const auto note = [&](const Result<void>& done) {
-        if (!done) refuse(done.error().code, done.error().what);
-    };
-    for (std::size_t i = 0; i < kFieldCount; ++i) {
-        if (const std::size_t n = count(i)) note(decode_integers(in_, n, limits, columns_[i]));
-    }
-    if (const std::size_t n = count(kFieldCount)) note(decode_reals(in_, n, limits, reals_));
-    if (const std::size_t n = count(kFieldCount + 1)) {
-        note(decode_strings(in_, n, limits, texts_));
-    }
-}
-
 namespace {
-
-/// Reads the table of new names.
-class NameReader {
-  public:
-    NameReader(ByteReader& in, Names& names, DecoderDictionary& dictionary)
-        : in_(in), names_(names), dictionary_(dictionary) {}
-
-    void read() {
-        for (std::size_t n = in_.count(ActorId::kSize); n != 0 && in_.ok(); --n) {
-            const auto actor = in_.fixed<ActorId>();
-            if (!in_.ok()) return;
-            dictionary_.actors.push_back(names_.intern_actor(actor));
-            dictionary_.progress.actors.emplace_back();
-        }
-        for (std::size_t n = in_.count(1); n != 0 && in_.ok(); --n) {
-            const ByteView key = in_.sized(kKeySizeMax, "key longer than 1 KiB");
-            if (in_.ok() && !is_utf8(key)) in_.refuse(Errc::malformed, "key is not UTF-8");
-            if (!in_.ok()) return;
-            dictionary_.keys.push_back(names_.intern_key(as_text(key)));
-        }
-        for (std::size_t n = in_.count(3); n != 0 && in_.ok(); --n) path();
-        if (names_.container_count() + names_.element_count() + names_.key_count() >
-            kNameCountMax) {
-            in_.refuse(Errc::over_limit, "document names too many things");
-        }
-    }
-
-  private:
-    /// The container that a reference stands for; kNone after refusing.
-    ContainerIndex container() {
-        const std::uint64_t ref = in_.varint();
-        if (ref < dictionary_.paths.size() && !dictionary_.paths[ref].is_element) {
-            return dictionary_.paths[ref].index;
-        }
-        in_.refuse(Errc::malformed, "no such container");
-        return kNone;
-    }
-
-    void path() {
-        const std::uint8_t what = in_.u8();
-        const ContainerIndex parent = container();
-        if (parent == kNone) return;
-        if (what == kNameElementByDot) return element_by_dot(parent);
-        if (what == kNameElementByKey) return element_by_key(parent);
-        const Kind kind = static_cast<Kind>(what);
-        if (kind != Kind::map && kind != Kind::list && kind != Kind::counter) {
-            in_.refuse(Errc::unsupported, "unknown kind of container");
-            return;
-        }
-        const Names::Container& outer = names_.container(parent);
-        if (outer.kind != Kind::map && outer.kind != Kind::list) {
-            in_.refuse(Errc::malformed, "child of a container that has no slots");
-            return;
-        }
-        if (outer.depth + 1 > kDepthMax) {
-            in_.refuse(Errc::over_limit, "container nested too deeply");
-            return;
-        }
-        const std::uint64_t ref = in_.varint();
-        std::uint32_t slot_key = kNone;
-        if (has_elements(outer.kind)) {
-            if (ref < dictionary_.paths.size() && dictionary_.paths[ref].is_element &&
-                names_.element(dictionary_.paths[ref].index).list == parent) {
-                slot_key = dictionary_.paths[ref].index;
-            }
-        } else if (ref < dictionary_.keys.size()) {
-            slot_key = dictionary_.keys[ref];
-        }
-        if (slot_key == kNone) {
-            in_.refuse(Errc::malformed, "no such slot");
-            return;
-        }
-        dictionary_.paths.push_back({false, names_.intern_container(parent, slot_key, kind)});
-    }
-
-    bool is_list(ContainerIndex container) {
-        if (names_.container(container).kind == Kind::list) return true;
-        in_.refuse(Errc::malformed, "element of a container that is no list");
-        return false;
-    }
-
-    void element_by_dot(ContainerIndex list) {
-        const std::uint64_t actor = in_.varint();
-        const std::uint64_t counter = in_.varint_at_most(kCounterMax, "counter too great");
-        if (!is_list(list)) return;
-        if (actor >= dictionary_.actors.size() || counter == 0) {
-            in_.refuse(Errc::malformed, "element of no operation");
-            return;
-        }
-        const Dot dot{dictionary_.actors[actor], counter};
-        dictionary_.paths.push_back({true, names_.intern_element(list, dot)});
-    }
-
-    void element_by_key(ContainerIndex list) {
-        const std::uint64_t field = in_.varint();
-        const std::uint64_t occurrence = in_.varint_at_most(kNameCountMax, "occurrence too great");
-        Names::ElementKey key;
-        key.value = value();
-        if (!in_.ok() || !is_list(list)) return;
-        if (field >= dictionary_.keys.size()) {
-            in_.refuse(Errc::malformed, "no such key field");
-            return;
-        }
-        key.field = dictionary_.keys[field];
-        key.occurrence = static_cast<std::uint32_t>(occurrence);
-        dictionary_.paths.push_back({true, names_.intern_element(list, key)});
-    }
-
-    Value value() {
-        const auto type = static_cast<ValueType>(in_.u8());
-        if (type == ValueType::string || type == ValueType::bytes) {
-            const ByteView content = in_.sized(kStringSizeMax, "string longer than 1 MiB");
-            if (type == ValueType::string && in_.ok() && !is_utf8(content)) {
-                in_.refuse(Errc::malformed, "string is not UTF-8");
-            }
-            return in_.ok() ? Value(type, content) : Value();
-        }
-        const std::uint64_t payload = in_.u64();
-        const bool is_null_ok = type != ValueType::null || payload == 0;
-        const bool is_boolean_ok = type != ValueType::boolean || payload <= 1;
-        if (type > ValueType::timestamp || !is_null_ok || !is_boolean_ok) {
-            in_.refuse(Errc::malformed, "no such value");
-            return {};
-        }
-        return Value::of_payload(type, payload);
-    }
-
-    ByteReader& in_;
-    Names& names_;
-    DecoderDictionary& dictionary_;
-};
 
 template <class Source>
 class ChangeReader {
@@ -239,7 +84,8 @@ class ChangeReader {
         if (count == 0 || count > kDepCountMax) refuse("impossible number of dependencies");
         header.dependency_begin = static_cast<std::uint32_t>(batch_.dependencies.size());
         for (std::size_t i = 0; i < count && source_.ok(); ++i) {
-            const std::uint32_t actor = reference(Field::dependency_actor, dictionary_.actors.size());
+            const std::uint32_t actor =
+                reference(Field::dependency_actor, dictionary_.actors.size());
             const auto difference =
                 static_cast<std::uint64_t>(zigzag_inverse(source_.integer(Field::dependency_seq)));
             if (!source_.ok()) return;
@@ -411,7 +257,8 @@ class ChangeReader {
         return (static_cast<Int128>(high) << 64) | low;
     }
 
-    /// Whether the increments from @p origin to @p last can come to @p total. It also keeps sums within 128 bits.
+    /// Whether the increments from @p origin to @p last can come to @p total. It also keeps sums
+    /// within 128 bits.
     static bool fits(Int128 total, std::uint64_t origin, std::uint64_t last) {
         const Int128 bound = static_cast<Int128>(last - origin + 1) << 63;
         return -bound <= total && total <= bound;
@@ -462,10 +309,10 @@ class ChangeReader {
         for (std::size_t i = 0; i < count && source_.ok(); ++i) {
             SeenCell cell;
             cell.counter = container();
-            cell.chain = dictionary_.actors.empty()
-                             ? kNone
-                             : dictionary_.actors[reference(Field::cell_actor,
-                                                            dictionary_.actors.size())];
+            cell.chain =
+                dictionary_.actors.empty()
+                    ? kNone
+                    : dictionary_.actors[reference(Field::cell_actor, dictionary_.actors.size())];
             cell.origin = source_.integer(Field::origin);
             cell.last = source_.integer(Field::previous);
             cell.total = total();
@@ -486,11 +333,12 @@ class ChangeReader {
 };
 
 template <class Source>
-Result<void> read_changes(ByteReader& in, std::size_t count, Names& names,
-                          DecoderDictionary& dictionary, Batch& batch) {
+Result<void> read_changes(
+    ByteReader& in, std::size_t count, Names& names, DecoderDictionary& dictionary, Batch& batch) {
     Source source(in);
     ChangeReader<Source> reader(source, names, dictionary, batch);
-    for (std::size_t i = 0; i < count && source.ok(); ++i) reader.change();
+    for (std::size_t i = 0; i < count && source.ok(); ++i)
+        reader.change();
     return source.finish();
 }
 
@@ -507,14 +355,13 @@ Result<void> decode(ByteReader& in, Names& names, DecoderDictionary& dictionary,
     }
     if (!in.ok()) return in.error();
     if (dictionary.paths.empty()) dictionary.paths.push_back({false, kRoot});
-    if ((flags & kNamesFlag) != 0) NameReader(in, names, dictionary).read();
+    if ((flags & kNamesFlag) != 0) detail::read_names(in, names, dictionary);
     const std::uint64_t count = in.varint_at_most(kBatchChangeMax, "batch of too many changes");
     if (in.ok() && count == 0) in.refuse(Errc::malformed, "batch of no change");
     if (!in.ok()) return in.error();
     const bool columnar = (flags & kColumnsFlag) != 0;
-    const auto done =
-        columnar ? read_changes<ColumnSource>(in, count, names, dictionary, batch)
-                 : read_changes<RowSource>(in, count, names, dictionary, batch);
+    const auto done = columnar ? read_changes<ColumnSource>(in, count, names, dictionary, batch)
+                               : read_changes<RowSource>(in, count, names, dictionary, batch);
     JOINERY_TRY_VOID(done);
     const std::size_t op_count = batch.ops.size() - before;
     if (columnar != (count + op_count >= kColumnarMin)) {
@@ -528,7 +375,9 @@ Result<void> decode(ByteReader& in, Names& names, DecoderDictionary& dictionary,
 
 }  // namespace
 
-Result<void> decode_changes(ByteView bytes, Names& names, DecoderDictionary& dictionary,
+Result<void> decode_changes(ByteView bytes,
+                            Names& names,
+                            DecoderDictionary& dictionary,
                             Batch& batch) {
     const Batch::Mark mark = batch.mark();
     ByteReader in(bytes);

@@ -1,15 +1,15 @@
 /// @file
-/// The numbers that stand for names in encoded changes. One dictionary serves one stream: a session's
-/// messages in one direction, or one block on disk. Both ends add entries in the same order, so a name
-/// crosses once and is one or two bytes from then on.
+/// The numbers that stand for names in encoded changes. One dictionary serves one stream: a
+/// session's messages in one direction, or one block on disk. Both ends add entries in the same
+/// order, so a name crosses once and is one or two bytes from then on.
 #pragma once
+
+#include "base/int128.h"
+#include "crdt/names.h"
 
 #include <cstdint>
 #include <map>
 #include <vector>
-
-#include "base/int128.h"
-#include "crdt/names.h"
 
 namespace joinery::crdt {
 

@@ -1,12 +1,13 @@
-#include <algorithm>
-
 #include "crdt/cursor.h"
 #include "crdt/document.h"
 #include "crdt/hash.h"
 
-// A container's digest is a two-level Merkle tree over its entries in order: map keys by their bytes,
-// list elements by place, counter cells by actor. An entry ends a chunk where its own name says so, so
-// that the chunks are the same whatever order the entries arrived in. Layout: docs/snapshot-format.md 1.
+#include <algorithm>
+
+// A container's digest is a two-level Merkle tree over its entries in order: map keys by their
+// bytes, list elements by place, counter cells by actor. An entry ends a chunk where its own name
+// says so, so that the chunks are the same whatever order the entries arrived in. Layout:
+// docs/snapshot-format.md 1.
 
 namespace joinery::crdt {
 namespace {
@@ -17,7 +18,8 @@ constexpr std::uint64_t kChunkMean = 32;
 /// FNV-1a, which decides nothing but where chunks end.
 std::uint64_t chunk_hash(ByteView name) noexcept {
     std::uint64_t hash = 0xcbf29ce484222325U;
-    for (const std::uint8_t byte : name) hash = (hash ^ byte) * 0x100000001b3U;
+    for (const std::uint8_t byte : name)
+        hash = (hash ^ byte) * 0x100000001b3U;
     return hash ^ (hash >> 32U);
 }
 
@@ -109,14 +111,16 @@ class ContainerHasher {
     void hash_slot(const State::Slot& slot) {
         std::vector<const Entry*> entries;
         if (slot.has_entry()) entries.push_back(&slot.entry);
-        for (const Entry& entry : state_.alternatives(slot)) entries.push_back(&entry);
+        for (const Entry& entry : state_.alternatives(slot))
+            entries.push_back(&entry);
         std::ranges::sort(entries, [&](const Entry* a, const Entry* b) {
             if (a->chain != b->chain) return names_.actor_less(a->chain, b->chain);
             return a->counter < b->counter;
         });
         ByteWriter out(chunk_);
         out.varint(entries.size());
-        for (const Entry* entry : entries) hash_entry(out, *entry);
+        for (const Entry* entry : entries)
+            hash_entry(out, *entry);
         for (std::uint8_t kind = 1; kind <= kKindMax; ++kind) {
             const auto child = state_.attached_child(slot, static_cast<Kind>(kind));
             if (child == kNone || state_.container(child).present_count == 0) continue;

@@ -1,9 +1,9 @@
 #include "crdt/document.h"
 
+#include "crdt/limits.h"
+
 #include <algorithm>
 #include <map>
-
-#include "crdt/limits.h"
 
 namespace joinery::crdt {
 
@@ -67,7 +67,8 @@ class BatchWalk {
         const auto at = first_.find(chain);
         if (at == first_.end()) return std::nullopt;
         for (const Span& span : at->second) {
-            if (seq >= span.seq && seq - span.seq < span.count) return span.index + (seq - span.seq);
+            if (seq >= span.seq && seq - span.seq < span.count)
+                return span.index + (seq - span.seq);
         }
         return std::nullopt;
     }
@@ -162,8 +163,8 @@ Result<ApplyReport> Document::apply(const Batch& batch, std::span<const ChangeHa
             continue;
         }
         const auto is_chain = [&](const auto& pair) { return pair.first == change.chain; };
-        if (chains.empty() || (chains.back().first != change.chain &&
-                               std::ranges::none_of(chains, is_chain))) {
+        if (chains.empty() ||
+            (chains.back().first != change.chain && std::ranges::none_of(chains, is_chain))) {
             chains.emplace_back(change.chain, graph_.chain_checkpoint(change.chain));
         }
         if (auto done = apply_change(batch, change); !done) {
@@ -186,9 +187,10 @@ Result<ApplyReport> Document::apply(const Batch& batch, std::span<const ChangeHa
 }
 
 std::size_t Document::memory_size() const noexcept {
-    std::size_t size = names_.memory_size() + graph_.memory_size() + state_.memory_size() +
-                       sizeof(Document);
-    for (const RecentHashes& recent : recent_) size += recent.ring.capacity() * sizeof(ChangeHash);
+    std::size_t size =
+        names_.memory_size() + graph_.memory_size() + state_.memory_size() + sizeof(Document);
+    for (const RecentHashes& recent : recent_)
+        size += recent.ring.capacity() * sizeof(ChangeHash);
     return size;
 }
 

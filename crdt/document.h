@@ -3,18 +3,18 @@
 /// Pure: no I/O, clock, thread or randomness; the same changes give the same bytes.
 #pragma once
 
-#include <array>
-#include <functional>
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "base/plain.h"
 #include "base/result.h"
 #include "crdt/apply.h"
 #include "crdt/canonical.h"
 #include "crdt/graph.h"
 #include "crdt/state.h"
+
+#include <array>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace joinery::crdt {
 
@@ -49,8 +49,8 @@ class Document {
     /// the hash source.
     Result<ChangeHash> hash_of(ChainIndex chain, std::uint64_t seq) const;
 
-    /// Checks that the changes of @p batch may be applied now, without applying them, and gives their
-    /// chain hashes in order; duplicates have a zero hash.
+    /// Checks that the changes of @p batch may be applied now, without applying them, and gives
+    /// their chain hashes in order; duplicates have a zero hash.
     ///
     /// @return `not_found` with `at` = index of the first change whose predecessor or dependency is
     ///         missing; `malformed` for a seq or counter that cannot be; `over_limit`.

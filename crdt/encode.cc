@@ -1,7 +1,7 @@
-#include <algorithm>
-
 #include "crdt/codec.h"
 #include "crdt/codec_fields.h"
+
+#include <algorithm>
 
 namespace joinery::crdt {
 
@@ -61,9 +61,11 @@ class NameWriter {
     void write(Bytes& out) const {
         ByteWriter writer(out);
         writer.varint(new_actors_.size());
-        for (const ChainIndex chain : new_actors_) writer.raw(names_.actor(chain).view());
+        for (const ChainIndex chain : new_actors_)
+            writer.raw(names_.actor(chain).view());
         writer.varint(new_keys_.size());
-        for (const KeyIndex key : new_keys_) writer.sized(as_bytes(names_.key(key)));
+        for (const KeyIndex key : new_keys_)
+            writer.sized(as_bytes(names_.key(key)));
         writer.varint(new_path_count_);
         writer.raw(new_paths_);
     }
@@ -125,15 +127,19 @@ namespace {
 template <class Sink>
 class ChangeWriter {
   public:
-    ChangeWriter(const Names& names, const Batch& batch, NameWriter& refs,
-                 StreamProgress& progress, Sink& sink)
+    ChangeWriter(const Names& names,
+                 const Batch& batch,
+                 NameWriter& refs,
+                 StreamProgress& progress,
+                 Sink& sink)
         : names_(names), batch_(batch), refs_(refs), progress_(progress), sink_(sink) {}
 
     void change(const ChangeHeader& header) {
         const std::uint32_t actor = refs_.actor(header.chain);
         // By index: writing a name may add actors.
         const ActorProgress known = progress_.actors[actor];
-        const bool numbered = known.next_counter != header.counter || known.last_seq + 1 != header.seq;
+        const bool numbered =
+            known.next_counter != header.counter || known.last_seq + 1 != header.seq;
         std::uint64_t flags = 0;
         if (numbered) flags |= kNumberedFlag;
         if (header.dependency_count != 0) flags |= kDependenciesFlag;
@@ -153,7 +159,8 @@ class ChangeWriter {
         if (header.dependency_count != 0) dependencies(header);
         if (header.message_size != 0) sink_.text(as_bytes(batch_.message_of(header)));
         std::uint64_t counter = header.counter;
-        for (const Op& op : batch_.ops_of(header)) operation(op, header, actor, counter++);
+        for (const Op& op : batch_.ops_of(header))
+            operation(op, header, actor, counter++);
         progress_.last_time_ms = header.time_ms;
         progress_.actors[actor] = {header.seq, header.counter + header.op_count};
     }
@@ -165,7 +172,8 @@ class ChangeWriter {
             const std::uint32_t actor = refs_.actor(dep.chain);
             const std::uint64_t last = progress_.actors[actor].last_seq;
             sink_.integer(Field::dependency_actor, actor);
-            sink_.integer(Field::dependency_seq, zigzag_of(static_cast<std::int64_t>(dep.seq - last)));
+            sink_.integer(Field::dependency_seq,
+                          zigzag_of(static_cast<std::int64_t>(dep.seq - last)));
         }
     }
 
@@ -180,7 +188,9 @@ class ChangeWriter {
         return head;
     }
 
-    void operation(const Op& op, const ChangeHeader& header, std::uint32_t actor,
+    void operation(const Op& op,
+                   const ChangeHeader& header,
+                   std::uint32_t actor,
                    std::uint64_t counter) {
         if (op.kind == OpKind::increment) return increment(op, actor, counter);
         std::uint64_t head = head_of(op);
@@ -196,23 +206,29 @@ class ChangeWriter {
             sink_.integer(Field::key, refs_.slot_key(op.container, op.key));
         }
         if (op.stamp != kNoStamp) {
-            const auto above = static_cast<std::uint64_t>(op.stamp) -
-                               static_cast<std::uint64_t>(header.time_ms);
+            const auto above =
+                static_cast<std::uint64_t>(op.stamp) - static_cast<std::uint64_t>(header.time_ms);
             sink_.integer(Field::stamp, above);
         }
         if (is_insert || op.kind == OpKind::move) {
             const PlaceExtra& extra = batch_.places[op.extra];
-            neighbour(extra.left, header.chain, counter, Field::place_left_form,
+            neighbour(extra.left,
+                      header.chain,
+                      counter,
+                      Field::place_left_form,
                       Field::place_left_counter);
-            neighbour(extra.right, header.chain, counter, Field::place_right_form,
+            neighbour(extra.right,
+                      header.chain,
+                      counter,
+                      Field::place_right_form,
                       Field::place_right_counter);
         }
         if (op.kind == OpKind::erase) cells(op);
         if (has_value) value(op.value, is_insert);
     }
 
-    void neighbour(Dot dot, ChainIndex author, std::uint64_t counter, Field form,
-                   Field counter_field) {
+    void neighbour(
+        Dot dot, ChainIndex author, std::uint64_t counter, Field form, Field counter_field) {
         if (dot.chain == kNone) return sink_.integer(form, kPlaceEdge);
         if (dot.chain == author) {
             sink_.integer(form, kPlaceOwn);
@@ -242,18 +258,17 @@ class ChangeWriter {
 
     void total(Int128 total) {
         sink_.integer(Field::total_low, static_cast<std::uint64_t>(total));
-        sink_.integer(Field::total_high,
-                      zigzag_of(static_cast<std::int64_t>(total >> 64)));
+        sink_.integer(Field::total_high, zigzag_of(static_cast<std::int64_t>(total >> 64)));
     }
 
     void increment(const Op& op, std::uint32_t actor, std::uint64_t counter) {
         const IncrementExtra& extra = batch_.increments[op.extra];
         RunProgress& run = progress_.runs[{op.container, actor}];
         const bool is_first = extra.previous == 0;
-        const bool predicted =
-            is_first ? extra.total == extra.delta
-                     : run.origin == extra.origin && run.last == extra.previous &&
-                           run.total + extra.delta == extra.total;
+        const bool predicted = is_first
+                                   ? extra.total == extra.delta
+                                   : run.origin == extra.origin && run.last == extra.previous &&
+                                         run.total + extra.delta == extra.total;
         std::uint64_t head = static_cast<std::uint64_t>(OpKind::increment);
         if (is_first) head |= kHeadStampFlag;
         if (!predicted) head |= kHeadExtraFlag;
@@ -290,21 +305,32 @@ class ChangeWriter {
 };
 
 template <class Sink>
-void write_changes(const Names& names, const Batch& batch, std::size_t begin, std::size_t end,
-                   NameWriter& refs, StreamProgress& progress, Bytes& body) {
+void write_changes(const Names& names,
+                   const Batch& batch,
+                   std::size_t begin,
+                   std::size_t end,
+                   NameWriter& refs,
+                   StreamProgress& progress,
+                   Bytes& body) {
     Sink sink(body);
     ChangeWriter<Sink> writer(names, batch, refs, progress, sink);
-    for (std::size_t i = begin; i < end; ++i) writer.change(batch.changes[i]);
+    for (std::size_t i = begin; i < end; ++i)
+        writer.change(batch.changes[i]);
     sink.finish();
 }
 
 }  // namespace
 
-void encode_changes(const Names& names, const Batch& batch, std::size_t begin, std::size_t end,
-                    EncoderDictionary& dictionary, Bytes& out) {
+void encode_changes(const Names& names,
+                    const Batch& batch,
+                    std::size_t begin,
+                    std::size_t end,
+                    EncoderDictionary& dictionary,
+                    Bytes& out) {
     JOINERY_ASSERT(begin < end && end <= batch.changes.size());
     std::size_t weight = end - begin;
-    for (std::size_t i = begin; i < end; ++i) weight += batch.changes[i].op_count;
+    for (std::size_t i = begin; i < end; ++i)
+        weight += batch.changes[i].op_count;
     const bool columnar = weight >= kColumnarMin;
     NameWriter refs(names, dictionary);
     // The body comes first, to learn which names are new; it is moved behind them.

@@ -3,11 +3,11 @@
 /// but for growth. The keys stay in the caller's arrays; it passes hashes and comparisons.
 #pragma once
 
+#include "base/assert.h"
+
 #include <cstdint>
 #include <utility>
 #include <vector>
-
-#include "base/assert.h"
 
 namespace joinery::crdt {
 
@@ -65,7 +65,8 @@ class FlatIndex {
     template <class HashOf>
     void reserve(std::size_t count, HashOf&& hash_of) {
         std::size_t size = 16;
-        while (count * 8 > size * 5) size *= 2;
+        while (count * 8 > size * 5)
+            size *= 2;
         if (size > table_.size()) resize(size, hash_of);
     }
 
@@ -77,7 +78,8 @@ class FlatIndex {
 
     void place(std::uint32_t entry, std::uint64_t hash) {
         std::size_t at = hash & mask();
-        while (table_[at] != kNone) at = (at + 1) & mask();
+        while (table_[at] != kNone)
+            at = (at + 1) & mask();
         table_[at] = entry;
     }
     template <class HashOf>

@@ -38,7 +38,8 @@ bool Graph::is_linear(ChainIndex chain) const noexcept {
 std::vector<Dependency> Graph::heads() const {
     std::vector<Dependency> out;
     out.reserve(heads_.size());
-    for (const std::uint64_t lv : heads_) out.push_back(change_at(lv));
+    for (const std::uint64_t lv : heads_)
+        out.push_back(change_at(lv));
     std::ranges::sort(out, {}, &Dependency::chain);
     return out;
 }
@@ -93,7 +94,8 @@ Context Graph::context(ChainIndex chain, std::span<const Dependency> dependencie
     }
     seen_.clear();
     if (own.last_seq != 0) seen_.push_back(last_lv_of(own));
-    for (const Dependency& dep : dependencies) seen_.push_back(lv_of(dep.chain, dep.seq));
+    for (const Dependency& dep : dependencies)
+        seen_.push_back(lv_of(dep.chain, dep.seq));
     std::ranges::sort(seen_);
     if (std::ranges::includes(seen_, heads_)) return Context(nullptr);
     clear_limits();
@@ -103,7 +105,8 @@ Context Graph::context(ChainIndex chain, std::span<const Dependency> dependencie
 }
 
 void Graph::clear_limits() {
-    for (const ChainIndex chain : limited_) limits_[chain] = UINT64_MAX;
+    for (const ChainIndex chain : limited_)
+        limits_[chain] = UINT64_MAX;
     limited_.clear();
     limits_lv_ = UINT64_MAX;
 }
@@ -133,11 +136,14 @@ void Graph::mark_unseen(std::span<const std::uint64_t> seen) {
         if (!top.second) --unseen_count;
         return top;
     };
-    for (const std::uint64_t lv : seen) push(lv, true);
-    for (const std::uint64_t lv : heads_) push(lv, false);
+    for (const std::uint64_t lv : seen)
+        push(lv, true);
+    for (const std::uint64_t lv : heads_)
+        push(lv, false);
     while (unseen_count != 0) {
         const auto [lv, is_seen] = pop();
-        while (!heap_.empty() && heap_.front().first == lv) pop();
+        while (!heap_.empty() && heap_.front().first == lv)
+            pop();
         const Run& run = runs_[run_index_at(lv)];
         // A walk that enters the same run further back settles the rest of it.
         if (!heap_.empty() && heap_.front().first >= run.lv) {
@@ -148,12 +154,15 @@ void Graph::mark_unseen(std::span<const std::uint64_t> seen) {
         }
         if (!is_seen) limit_to(run, run.lv);
         if (run.seq > 1) push(lv_of(run.chain, run.seq - 1), is_seen);
-        for (const std::uint64_t parent : parents_of(run)) push(parent, is_seen);
+        for (const std::uint64_t parent : parents_of(run))
+            push(parent, is_seen);
     }
 }
 
-void Graph::add(ChainIndex chain, std::uint64_t op_count,
-                std::span<const Dependency> dependencies, const ChangeHash& hash) {
+void Graph::add(ChainIndex chain,
+                std::uint64_t op_count,
+                std::span<const Dependency> dependencies,
+                const ChangeHash& hash) {
     ensure_chain(chain);
     Chain& own = chains_[chain];
     const std::uint64_t lv = change_count_;
@@ -164,17 +173,19 @@ void Graph::add(ChainIndex chain, std::uint64_t op_count,
     } else {
         const auto drop = [&](std::uint64_t parent) { std::erase(heads_, parent); };
         if (seq > 1) drop(last_lv_of(own));
-        for (const Dependency& dep : dependencies) drop(lv_of(dep.chain, dep.seq));
+        for (const Dependency& dep : dependencies)
+            drop(lv_of(dep.chain, dep.seq));
         heads_.push_back(lv);
     }
     if (follows) {
         ++runs_[own.runs.back()].count;
     } else {
         const auto begin = static_cast<std::uint32_t>(parents_.size());
-        for (const Dependency& dep : dependencies) parents_.push_back(lv_of(dep.chain, dep.seq));
+        for (const Dependency& dep : dependencies)
+            parents_.push_back(lv_of(dep.chain, dep.seq));
         own.runs.push_back(static_cast<std::uint32_t>(runs_.size()));
-        runs_.push_back({lv, 1, seq, chain, begin,
-                         static_cast<std::uint32_t>(dependencies.size())});
+        runs_.push_back(
+            {lv, 1, seq, chain, begin, static_cast<std::uint32_t>(dependencies.size())});
     }
     if (own.steps.empty() || own.steps.back().op_count != op_count) {
         own.steps.push_back({seq, own.next_counter, op_count});

@@ -6,13 +6,13 @@
 /// of lvs of one chain in which each change but the first depends on the one before it alone.
 #pragma once
 
+#include "base/result.h"
+#include "crdt/batch.h"
+
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
-
-#include "base/result.h"
-#include "crdt/batch.h"
 
 namespace joinery::crdt {
 
@@ -39,7 +39,8 @@ class Graph {
         std::uint64_t count = 0;  ///< Changes.
         std::uint64_t seq = 0;    ///< Of its first change.
         ChainIndex chain = kNone;
-        std::uint32_t parent_begin = 0;  ///< Dependencies of its first change, as lvs, own predecessor
+        std::uint32_t parent_begin =
+            0;  ///< Dependencies of its first change, as lvs, own predecessor
         std::uint32_t parent_count = 0;  ///< left out.
     };
 
@@ -77,7 +78,9 @@ class Graph {
     Context context(ChainIndex chain, std::span<const Dependency> dependencies);
 
     /// Appends the next change of @p chain.
-    void add(ChainIndex chain, std::uint64_t op_count, std::span<const Dependency> dependencies,
+    void add(ChainIndex chain,
+             std::uint64_t op_count,
+             std::span<const Dependency> dependencies,
              const ChangeHash& hash);
 
     /// Undoes the last add(): @p heads_before and @p tip_before as they stood.
@@ -131,10 +134,11 @@ class Graph {
     std::vector<std::uint64_t> heads_;  // lvs, ascending.
     std::uint64_t change_count_ = 0;
 
-    // The limits of the last context that was not everything: kept while the next change follows it.
-    std::vector<std::uint64_t> limits_;     // By chain; UINT64_MAX but for those in limited_.
+    // The limits of the last context that was not everything: kept while the next change follows
+    // it.
+    std::vector<std::uint64_t> limits_;  // By chain; UINT64_MAX but for those in limited_.
     std::vector<ChainIndex> limited_;
-    std::uint64_t limits_lv_ = UINT64_MAX;  // The change that the limits belong to.
+    std::uint64_t limits_lv_ = UINT64_MAX;              // The change that the limits belong to.
     std::vector<std::pair<std::uint64_t, bool>> heap_;  // Scratch of mark_unseen.
     std::vector<std::uint64_t> seen_;                   // Scratch of context.
 };

@@ -1,8 +1,8 @@
 #include "crdt/hash.h"
 
-#include <sodium.h>
-
 #include "base/assert.h"
+
+#include <sodium.h>
 
 namespace joinery::crdt {
 namespace {
@@ -31,15 +31,15 @@ SigningKey::~SigningKey() { sodium_memzero(secret_.data(), secret_.size()); }
 
 Signature SigningKey::sign(ByteView message) const noexcept {
     Signature signature;
-    crypto_sign_detached(signature.bytes.data(), nullptr, message.data(), message.size(),
-                         secret_.data());
+    crypto_sign_detached(
+        signature.bytes.data(), nullptr, message.data(), message.size(), secret_.data());
     return signature;
 }
 
 bool verify(const DeviceKey& key, ByteView message, const Signature& signature) noexcept {
     ensure_initialised();
-    return crypto_sign_verify_detached(signature.bytes.data(), message.data(), message.size(),
-                                       key.bytes.data()) == 0;
+    return crypto_sign_verify_detached(
+               signature.bytes.data(), message.data(), message.size(), key.bytes.data()) == 0;
 }
 
 }  // namespace joinery::crdt

@@ -2,10 +2,10 @@
 /// BLAKE2b and Ed25519, by libsodium. The one place in crdt/ that knows the library.
 #pragma once
 
+#include "base/bytes.h"
+
 #include <cstdint>
 #include <span>
-
-#include "base/bytes.h"
 
 namespace joinery::crdt {
 

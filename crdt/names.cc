@@ -1,9 +1,9 @@
 #include "crdt/names.h"
 
+#include "crdt/hash.h"
+
 #include <algorithm>
 #include <cstring>
-
-#include "crdt/hash.h"
 
 namespace joinery::crdt {
 namespace {
@@ -190,8 +190,8 @@ ElementIndex Names::intern_element(ContainerIndex list, const ElementKey& key) {
 }
 
 Names::Mark Names::mark() const noexcept {
-    return {actors_.size(), keys_.size(), containers_.size(), elements_.size(),
-            element_keys_.size()};
+    return {
+        actors_.size(), keys_.size(), containers_.size(), elements_.size(), element_keys_.size()};
 }
 
 void Names::truncate(const Mark& mark) {
@@ -203,11 +203,11 @@ void Names::truncate(const Mark& mark) {
     }
     element_keys_.resize(mark.element_keys);
     while (containers_.size() > mark.containers) {
-        container_index_.erase(
-            static_cast<std::uint32_t>(containers_.size() - 1), [&](std::uint32_t i) {
-                const Container& c = containers_[i];
-                return hash_container(c.parent, c.key, c.kind);
-            });
+        container_index_.erase(static_cast<std::uint32_t>(containers_.size() - 1),
+                               [&](std::uint32_t i) {
+                                   const Container& c = containers_[i];
+                                   return hash_container(c.parent, c.key, c.kind);
+                               });
         containers_.pop_back();
     }
     while (keys_.size() > mark.keys) {
@@ -223,12 +223,12 @@ void Names::truncate(const Mark& mark) {
 }
 
 std::size_t Names::memory_size() const noexcept {
-    std::size_t size = actors_.capacity() * sizeof(ActorId) +
-                       containers_.capacity() * sizeof(Container) +
-                       elements_.capacity() * sizeof(Element) +
-                       element_keys_.capacity() * sizeof(ElementKey) +
-                       keys_.capacity() * sizeof(std::string);
-    for (const std::string& key : keys_) size += key.capacity() > 15 ? key.capacity() + 1 : 0;
+    std::size_t size =
+        actors_.capacity() * sizeof(ActorId) + containers_.capacity() * sizeof(Container) +
+        elements_.capacity() * sizeof(Element) + element_keys_.capacity() * sizeof(ElementKey) +
+        keys_.capacity() * sizeof(std::string);
+    for (const std::string& key : keys_)
+        size += key.capacity() > 15 ? key.capacity() + 1 : 0;
     return size + actor_index_.memory_size() + key_index_.memory_size() +
            container_index_.memory_size() + element_index_.memory_size();
 }

@@ -4,16 +4,16 @@
 /// visible; so an index held by a handle, a dictionary or an operation never goes stale.
 #pragma once
 
+#include "base/bytes.h"
+#include "base/value.h"
+#include "crdt/flat_index.h"
+#include "crdt/limits.h"
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "base/bytes.h"
-#include "base/value.h"
-#include "crdt/flat_index.h"
-#include "crdt/limits.h"
 
 namespace joinery::crdt {
 

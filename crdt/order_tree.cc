@@ -1,8 +1,8 @@
 #include "crdt/order_tree.h"
 
-#include <algorithm>
-
 #include "base/assert.h"
+
+#include <algorithm>
 
 namespace joinery::crdt {
 
@@ -109,7 +109,8 @@ void OrderTree::fill_leaves(std::span<const std::uint8_t> visible) {
         const bool is_shown = visible[first] != 0;
         const Item limit = std::min(count, first + kSpanLengthMax);
         Item end = first + 1;
-        while (end < limit && (visible[end] != 0) == is_shown) ++end;
+        while (end < limit && (visible[end] != 0) == is_shown)
+            ++end;
         const auto node = static_cast<std::uint32_t>(leaves_.size() - 1);
         const std::uint32_t length = end - first;
         insert_span(node, leaves_[node].span_count, first, Leaf::mark(length, is_shown));
@@ -133,7 +134,8 @@ void OrderTree::build(std::span<const std::uint8_t> visible) {
     homes_.reserve(visible.size());
     fill_leaves(visible);
     std::vector<std::uint32_t> nodes(leaves_.size());
-    for (std::uint32_t i = 0; i < nodes.size(); ++i) nodes[i] = i;
+    for (std::uint32_t i = 0; i < nodes.size(); ++i)
+        nodes[i] = i;
     std::uint32_t level = 0;
     for (; nodes.size() > 1; ++level) {
         std::vector<std::uint32_t> above;
@@ -168,7 +170,8 @@ std::uint32_t OrderTree::visible_in(std::uint32_t level, std::uint32_t node) con
     if (level == 0) return leaves_[node].visible_count;
     const Branch& branch = branches_[node];
     std::uint32_t sum = 0;
-    for (std::uint32_t i = 0; i < branch.child_count; ++i) sum += branch.visible_counts[i];
+    for (std::uint32_t i = 0; i < branch.child_count; ++i)
+        sum += branch.visible_counts[i];
     return sum;
 }
 
@@ -265,7 +268,8 @@ void OrderTree::split_branch(std::uint32_t level, std::uint32_t branch) {
     std::copy_n(from.children.begin() + half, to.child_count, to.children.begin());
     std::copy_n(from.visible_counts.begin() + half, to.child_count, to.visible_counts.begin());
     from.child_count = half;
-    for (std::uint32_t i = 0; i < to.child_count; ++i) set_parent(level - 1, to.children[i], fresh);
+    for (std::uint32_t i = 0; i < to.child_count; ++i)
+        set_parent(level - 1, to.children[i], fresh);
     link_after(level, branch, fresh);
 }
 
@@ -280,7 +284,8 @@ void OrderTree::split_leaf(std::uint32_t leaf, std::uint32_t span) {
     std::copy_n(from.marks.begin() + span, to.span_count, to.marks.begin());
     from.span_count = static_cast<std::uint16_t>(span);
     std::uint32_t moved = 0;
-    for (std::uint32_t i = 0; i < to.span_count; ++i) moved += to.shown(i);
+    for (std::uint32_t i = 0; i < to.span_count; ++i)
+        moved += to.shown(i);
     to.visible_count = static_cast<std::uint16_t>(moved);
     from.visible_count = static_cast<std::uint16_t>(from.visible_count - moved);
     to.previous = leaf;
@@ -336,8 +341,7 @@ OrderTree::Position OrderTree::make_room(Position at) {
     return at.span < half ? at : Position{leaves_[at.leaf].next, at.span - half, at.offset};
 }
 
-void OrderTree::insert_span(std::uint32_t leaf, std::uint32_t span, Item first,
-                            std::uint8_t mark) {
+void OrderTree::insert_span(std::uint32_t leaf, std::uint32_t span, Item first, std::uint8_t mark) {
     Leaf& to = leaves_[leaf];
     open_gap(to.firsts, span, to.span_count);
     open_gap(to.marks, span, to.span_count);

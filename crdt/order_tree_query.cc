@@ -10,7 +10,8 @@ OrderTree::Position OrderTree::locate(Item item) const {
     const Leaf& leaf = leaves_[node];
     // Where the item is below a span's first, the difference wraps to more than any length.
     std::uint32_t span = 0;
-    while (item - leaf.firsts[span] >= leaf.length(span)) ++span;
+    while (item - leaf.firsts[span] >= leaf.length(span))
+        ++span;
     return {node, span, item - leaf.firsts[span]};
 }
 
@@ -20,7 +21,8 @@ OrderTree::Position OrderTree::find_visible(std::uint32_t visible_index) const {
     for (std::uint32_t level = height_; level > 0; --level) {
         const Branch& branch = branches_[node];
         std::uint32_t slot = 0;
-        while (rest >= branch.visible_counts[slot]) rest -= branch.visible_counts[slot++];
+        while (rest >= branch.visible_counts[slot])
+            rest -= branch.visible_counts[slot++];
         node = branch.children[slot];
     }
     const Leaf& leaf = leaves_[node];
@@ -45,12 +47,14 @@ std::uint32_t OrderTree::visible_index_of(Item item) const {
     const Position at = locate(item);
     const Leaf& leaf = leaves_[at.leaf];
     std::uint32_t sum = leaf.is_visible(at.span) ? at.offset : 0;
-    for (std::uint32_t i = 0; i < at.span; ++i) sum += leaf.shown(i);
+    for (std::uint32_t i = 0; i < at.span; ++i)
+        sum += leaf.shown(i);
     std::uint32_t node = at.leaf;
     for (std::uint32_t up = leaf.parent; up != kNoNode; up = branches_[up].parent) {
         const Branch& branch = branches_[up];
         const std::uint32_t slot = slot_of(branch, node);
-        for (std::uint32_t i = 0; i < slot; ++i) sum += branch.visible_counts[i];
+        for (std::uint32_t i = 0; i < slot; ++i)
+            sum += branch.visible_counts[i];
         node = up;
     }
     return sum;
@@ -113,7 +117,8 @@ OrderTree::Stretch OrderTree::stretch_after(Position& at) const {
             return {};
         }
     }
-    return {leaf->firsts[at.span] + at.offset, leaf->length(at.span) - at.offset,
+    return {leaf->firsts[at.span] + at.offset,
+            leaf->length(at.span) - at.offset,
             leaf->is_visible(at.span)};
 }
 

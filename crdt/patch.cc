@@ -12,7 +12,8 @@ class PatchMaker {
   public:
     explicit PatchMaker(const Document& document)
         : document_(document), state_(document.state()), names_(document.names()) {
-        for (const Before& before : state_.touched()) touched_[before.container].push_back(&before);
+        for (const Before& before : state_.touched())
+            touched_[before.container].push_back(&before);
     }
 
     std::vector<PatchStep> run() {
@@ -32,7 +33,8 @@ class PatchMaker {
         }
     }
 
-    void members(ContainerIndex index, std::vector<const Before*>& touched,
+    void members(ContainerIndex index,
+                 std::vector<const Before*>& touched,
                  const std::string& path) {
         std::ranges::sort(touched, {}, [&](const Before* b) { return names_.key(b->key); });
         for (const Before* before : touched) {
@@ -71,9 +73,10 @@ class PatchMaker {
         const Before* before;
     };
 
-    /// In order of place: left of the one at hand all is as now, so that its index now is its index in
-    /// the step, whatever stands to its right.
-    void elements(ContainerIndex index, const std::vector<const Before*>& touched,
+    /// In order of place: left of the one at hand all is as now, so that its index now is its index
+    /// in the step, whatever stands to its right.
+    void elements(ContainerIndex index,
+                  const std::vector<const Before*>& touched,
                   const std::string& path) {
         const State::List* list = state_.list(index);
         if (list == nullptr) return;

@@ -1,13 +1,13 @@
 /// @file
-/// What changed in the view since State::set_recording(true), as steps that turn the view before into the
-/// view now.
+/// What changed in the view since State::set_recording(true), as steps that turn the view before
+/// into the view now.
 #pragma once
-
-#include <string>
-#include <vector>
 
 #include "base/plain.h"
 #include "crdt/document.h"
+
+#include <string>
+#include <vector>
 
 namespace joinery::crdt {
 

@@ -5,7 +5,9 @@
 namespace joinery::crdt {
 namespace {
 
-Bytes sealed_bytes(const ActorProof& proof, std::string_view document, std::uint64_t seq,
+Bytes sealed_bytes(const ActorProof& proof,
+                   std::string_view document,
+                   std::uint64_t seq,
                    const ChangeHash& hash) {
     Bytes message;
     ByteWriter out(message);
@@ -30,8 +32,11 @@ ActorId actor_of(const ActorProof& proof) {
     return hash_as<ActorId>(input);
 }
 
-Seal make_seal(const SigningKey& key, const ActorProof& proof, std::string_view document,
-               std::uint64_t seq, const ChangeHash& hash) {
+Seal make_seal(const SigningKey& key,
+               const ActorProof& proof,
+               std::string_view document,
+               std::uint64_t seq,
+               const ChangeHash& hash) {
     JOINERY_ASSERT(key.public_key() == proof.device);
     return {proof, seq, key.sign(sealed_bytes(proof, document, seq, hash))};
 }

@@ -3,12 +3,12 @@
 /// chain up to its change, because each change's hash covers the one before it.
 #pragma once
 
-#include <string_view>
-
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/store.h"
 #include "crdt/hash.h"
+
+#include <string_view>
 
 namespace joinery::crdt {
 
@@ -33,8 +33,11 @@ struct Seal {
 
 /// Seals the chain of actor_of(@p proof) in @p document up to change @p seq, whose hash is @p hash.
 /// @p key must be the proof's device's. About 18 us.
-Seal make_seal(const SigningKey& key, const ActorProof& proof, std::string_view document,
-               std::uint64_t seq, const ChangeHash& hash);
+Seal make_seal(const SigningKey& key,
+               const ActorProof& proof,
+               std::string_view document,
+               std::uint64_t seq,
+               const ChangeHash& hash);
 
 /// `untrusted` if @p seal is not its device's signature of that. About 50 us.
 Result<void> check_seal(const Seal& seal, std::string_view document, const ChangeHash& hash);

@@ -1,8 +1,8 @@
 #include "crdt/sequence.h"
 
-#include <algorithm>
-
 #include "base/assert.h"
+
+#include <algorithm>
 
 namespace joinery::crdt {
 
@@ -27,8 +27,8 @@ bool Sequence::accepts(Item left, Item right) const {
     return true;
 }
 
-Item Sequence::insert(ChainIndex chain, std::uint64_t counter, Item left, Item right,
-                      ChainOrder order) {
+Item Sequence::insert(
+    ChainIndex chain, std::uint64_t counter, Item left, Item right, ChainOrder order) {
     const Dot dot{chain, counter};
     const OrderTree::Position at = place(dot, left, right, order);
     if (!extends_last_run(dot, left, right)) {
@@ -208,8 +208,9 @@ std::uint32_t Sequence::run_end(std::uint32_t run) const {
 
 std::vector<std::uint32_t>& Sequence::runs_of_chain(ChainIndex chain) {
     const auto at = std::lower_bound(
-        chains_.begin(), chains_.end(), chain,
-        [](const ChainRuns& entry, ChainIndex wanted) { return entry.chain < wanted; });
+        chains_.begin(), chains_.end(), chain, [](const ChainRuns& entry, ChainIndex wanted) {
+            return entry.chain < wanted;
+        });
     if (at != chains_.end() && at->chain == chain) return at->runs;
     return chains_.insert(at, ChainRuns{chain, {}})->runs;
 }
@@ -218,8 +219,9 @@ std::vector<std::uint32_t>& Sequence::runs_of_chain(ChainIndex chain) {
 
 std::optional<Item> Sequence::find(ChainIndex chain, std::uint64_t counter) const {
     const auto of_chain = std::lower_bound(
-        chains_.begin(), chains_.end(), chain,
-        [](const ChainRuns& entry, ChainIndex wanted) { return entry.chain < wanted; });
+        chains_.begin(), chains_.end(), chain, [](const ChainRuns& entry, ChainIndex wanted) {
+            return entry.chain < wanted;
+        });
     if (of_chain == chains_.end() || of_chain->chain != chain) return std::nullopt;
     const std::span<const std::uint32_t> runs = of_chain->runs;
     if (runs.empty() || counter < runs_[runs.front()].counter()) return std::nullopt;
@@ -237,8 +239,8 @@ std::size_t Sequence::last_not_above(std::span<const std::uint32_t> runs,
     const auto start = [&](std::size_t index) { return runs_[runs[index]].counter(); };
     const std::size_t last = runs.size() - 1;
     if (counter >= start(last)) return last;
-    const double part = static_cast<double>(counter - start(0)) /
-                        static_cast<double>(start(last) - start(0));
+    const double part =
+        static_cast<double>(counter - start(0)) / static_cast<double>(start(last) - start(0));
     const auto guess = static_cast<std::size_t>(part * static_cast<double>(last));
     std::size_t low = std::min(last - 1, guess);
     std::size_t high = low + 1;
@@ -283,7 +285,8 @@ Item Sequence::previous_item(Item item) const {
 std::size_t Sequence::memory_size() const noexcept {
     std::size_t size = tree_.memory_size() + runs_.capacity() * sizeof(Run) +
                        chains_.capacity() * sizeof(ChainRuns);
-    for (const ChainRuns& entry : chains_) size += entry.runs.capacity() * sizeof(std::uint32_t);
+    for (const ChainRuns& entry : chains_)
+        size += entry.runs.capacity() * sizeof(std::uint32_t);
     return size;
 }
 
@@ -305,7 +308,8 @@ void Sequence::check_run(std::uint32_t index) const {
 void Sequence::check() const {
     tree_.check();
     JOINERY_ASSERT(runs_.empty() == (item_count() == 0));
-    for (std::uint32_t run = 0; run < runs_.size(); ++run) check_run(run);
+    for (std::uint32_t run = 0; run < runs_.size(); ++run)
+        check_run(run);
     std::size_t run_count = 0;
     for (std::size_t i = 0; i < chains_.size(); ++i) {
         JOINERY_ASSERT(i == 0 || chains_[i - 1].chain < chains_[i].chain);

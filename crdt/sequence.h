@@ -4,6 +4,9 @@
 /// values or contexts.
 #pragma once
 
+#include "crdt/names.h"
+#include "crdt/order_tree.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -11,9 +14,6 @@
 #include <span>
 #include <type_traits>
 #include <vector>
-
-#include "crdt/names.h"
-#include "crdt/order_tree.h"
 
 namespace joinery::crdt {
 
@@ -189,7 +189,7 @@ class Sequence {
     void clear();
 
     OrderTree tree_;
-    std::vector<Run> runs_;         // By first item.
+    std::vector<Run> runs_;          // By first item.
     std::vector<ChainRuns> chains_;  // By chain.
     std::uint32_t loaded_count_ = 0;
 };
@@ -198,7 +198,8 @@ template <class Visit>
 void Sequence::for_each(Visit&& visit) const {
     OrderTree::Position at = tree_.after(kNoItem);
     for (auto found = tree_.stretch_after(at); found.length > 0; found = tree_.stretch_after(at)) {
-        for (std::uint32_t i = 0; i < found.length; ++i) visit(found.first + i, found.visible);
+        for (std::uint32_t i = 0; i < found.length; ++i)
+            visit(found.first + i, found.visible);
         at.offset += found.length;
     }
 }
@@ -207,7 +208,8 @@ template <class Visit>
 void Sequence::for_each_visible(Visit&& visit, std::uint32_t visible_index) const {
     OrderTree::Position at = tree_.at_visible(visible_index);
     for (auto found = tree_.stretch_after(at); found.length > 0; found = tree_.stretch_after(at)) {
-        for (std::uint32_t i = 0; found.visible && i < found.length; ++i) visit(found.first + i);
+        for (std::uint32_t i = 0; found.visible && i < found.length; ++i)
+            visit(found.first + i);
         at.offset += found.length;
         tree_.skip_hidden_leaves(at);
     }

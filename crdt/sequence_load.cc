@@ -1,10 +1,10 @@
 // Sequence::load: proving that a list of places, which may be anybody's, is in the prescribed
 // order.
-#include <algorithm>
-#include <array>
-
 #include "base/assert.h"
 #include "crdt/sequence.h"
+
+#include <algorithm>
+#include <array>
 
 namespace joinery::crdt {
 
@@ -33,9 +33,12 @@ void sort_by_counter(std::vector<RunStart>& starts) {
         const auto digit = [&](const RunStart& start) {
             return static_cast<std::uint8_t>((start.counter - base) >> shift);
         };
-        for (const RunStart& start : starts) ++ends[digit(start) + 1U];
-        for (std::size_t i = 1; i < ends.size(); ++i) ends[i] += ends[i - 1];
-        for (const RunStart& start : starts) sorted[ends[digit(start)]++] = start;
+        for (const RunStart& start : starts)
+            ++ends[digit(start) + 1U];
+        for (std::size_t i = 1; i < ends.size(); ++i)
+            ends[i] += ends[i - 1];
+        for (const RunStart& start : starts)
+            sorted[ends[digit(start)]++] = start;
         starts.swap(sorted);
     }
 }
@@ -102,7 +105,8 @@ class TreeProof {
     }
 
     Item leftmost(Item item) const {
-        while (left_heads_[item] != kNoItem) item = left_heads_[item];
+        while (left_heads_[item] != kNoItem)
+            item = left_heads_[item];
         return item;
     }
 
@@ -140,7 +144,8 @@ bool Sequence::load(std::span<const LoadedPlace> places, ChainOrder order) {
     if (places.size() > kItemCountMax || !TreeProof(places, order).holds()) return false;
     std::vector<std::uint8_t> visible;
     visible.reserve(places.size());
-    for (const LoadedPlace& place : places) visible.push_back(place.visible ? 1 : 0);
+    for (const LoadedPlace& place : places)
+        visible.push_back(place.visible ? 1 : 0);
     tree_.build(visible);
     if (!load_runs(places)) {
         clear();
@@ -176,7 +181,8 @@ bool Sequence::load_runs(std::span<const LoadedPlace> places) {
     std::vector<RunStart> starts;
     for (ChainRuns& entry : chains_) {
         starts.clear();
-        for (const std::uint32_t run : entry.runs) starts.push_back({runs_[run].counter(), run});
+        for (const std::uint32_t run : entry.runs)
+            starts.push_back({runs_[run].counter(), run});
         sort_by_counter(starts);
         for (std::size_t i = 0; i < starts.size(); ++i) {
             entry.runs[i] = starts[i].run;

@@ -49,13 +49,14 @@ std::span<const Cell> State::cells(ContainerIndex counter) const {
 
 Int128 State::counter_sum(ContainerIndex counter) const {
     Int128 sum = 0;
-    for (const Cell& cell : cells(counter)) sum += cell.visible();
+    for (const Cell& cell : cells(counter))
+        sum += cell.visible();
     return sum;
 }
 
 std::span<const State::OtherPlace> State::other_places(ElementIndex element) const {
-    const auto at = std::ranges::lower_bound(other_places_, element, {},
-                                             [](const auto& pair) { return pair.first; });
+    const auto at = std::ranges::lower_bound(
+        other_places_, element, {}, [](const auto& pair) { return pair.first; });
     if (at == other_places_.end() || at->first != element) return {};
     return at->second;
 }
@@ -105,8 +106,10 @@ std::size_t State::memory_size() const noexcept {
     for (const List& list : lists_) {
         size += list.places.memory_size() + list.element_of.capacity() * 4;
     }
-    for (const auto& cells : counters_) size += cells.capacity() * sizeof(Cell);
-    for (const auto& extra : extras_) size += extra.capacity() * sizeof(Entry);
+    for (const auto& cells : counters_)
+        size += cells.capacity() * sizeof(Cell);
+    for (const auto& extra : extras_)
+        size += extra.capacity() * sizeof(Entry);
     for (const Slot& slot : slots_) {
         const auto type = slot.entry.value.type();
         if ((type == ValueType::string || type == ValueType::bytes) &&
@@ -193,7 +196,8 @@ void State::detach_if_empty(ContainerIndex container) {
     const SlotIndex slot = find_slot(name.parent, name.key);
     JOINERY_ASSERT(slot != kNone);
     std::uint32_t* link = &slots_[slot].first_child;
-    while (*link != container) link = &containers_[*link].next_sibling;
+    while (*link != container)
+        link = &containers_[*link].next_sibling;
     *link = c.next_sibling;
     c.next_sibling = kNone;
     c.attached = false;
@@ -315,7 +319,8 @@ void State::replace_entry(SlotIndex slot, Entry entry) {
 
 // --- Counters ------------------------------------------------------------------------------------
 
-void State::set_cell_quietly(ContainerIndex counter, ChainIndex chain,
+void State::set_cell_quietly(ContainerIndex counter,
+                             ChainIndex chain,
                              const std::optional<Cell>& cell) {
     attach(counter);
     Container& c = containers_[counter];
@@ -364,20 +369,25 @@ State::List& State::ensure_list(ContainerIndex container) {
     return lists_[c.payload];
 }
 
-std::uint32_t State::add_place(ContainerIndex container, ElementIndex element, Dot dot,
-                               std::uint32_t left_item, std::uint32_t right_item) {
+std::uint32_t State::add_place(ContainerIndex container,
+                               ElementIndex element,
+                               Dot dot,
+                               std::uint32_t left_item,
+                               std::uint32_t right_item) {
     attach(container);
     List& list = ensure_list(container);
     const auto item = list.places.insert(
-        dot.chain, dot.counter, left_item, right_item,
-        [&](ChainIndex a, ChainIndex b) { return names_.actor_less(a, b); });
+        dot.chain, dot.counter, left_item, right_item, [&](ChainIndex a, ChainIndex b) {
+            return names_.actor_less(a, b);
+        });
     JOINERY_ASSERT(item == list.element_of.size());
     list.element_of.push_back(element);
     journal_.push_back({Undo::place, container, element, {}});
     return item;
 }
 
-void State::set_places_quietly(ElementIndex element, const Element& winner,
+void State::set_places_quietly(ElementIndex element,
+                               const Element& winner,
                                std::vector<OtherPlace> others) {
     if (element >= elements_.size()) {
         elements_.resize(std::max<std::size_t>(element + 1, names_.element_count()));
@@ -393,8 +403,8 @@ void State::set_places_quietly(ElementIndex element, const Element& winner,
         mark_dirty(container);
     }
     e = winner;
-    const auto at = std::ranges::lower_bound(other_places_, element, {},
-                                             [](const auto& pair) { return pair.first; });
+    const auto at = std::ranges::lower_bound(
+        other_places_, element, {}, [](const auto& pair) { return pair.first; });
     const bool found = at != other_places_.end() && at->first == element;
     if (others.empty()) {
         if (found) other_places_.erase(at);
@@ -405,113 +415,14 @@ void State::set_places_quietly(ElementIndex element, const Element& winner,
     }
 }
 
-void State::set_places(ElementIndex element, const Element& winner,
+void State::set_places(ElementIndex element,
+                       const Element& winner,
                        std::vector<OtherPlace> others) {
     touch(names_.element(element).list, element);
     const auto old_others = other_places(element);
     journal_.push_back({Undo::places, kNone, element, {}});
     undo_places_.push_back({this->element(element), {old_others.begin(), old_others.end()}});
     set_places_quietly(element, winner, std::move(others));
-}
-
-// --- Journal -------------------------------------------------------------------------------------
-
-void State::keep() {
-    journal_.clear();
-    undo_cells_.clear();
-    undo_places_.clear();
-}
-
-void State::undo() {
-    while (!journal_.empty()) {
-        undo_one(journal_.back());
-        journal_.pop_back();
-    }
-    keep();
-    clear_touched();
-}
-
-void State::undo_one(JournalRecord& record) {
-    switch (record.what) {
-        case Undo::remove_entry: {
-            const SlotIndex slot = find_slot(record.container, record.key);
-            const Entry& inverse = record.entry;
-            const auto is_it = [&](const Entry& e) {
-                return e.chain == inverse.chain && e.counter == inverse.counter;
-            };
-            std::size_t index = 0;
-            if (!is_it(slots_[slot].entry)) {
-                const auto others = alternatives(slots_[slot]);
-                const auto found = std::ranges::find_if(others, is_it);
-                index = static_cast<std::size_t>(found - others.begin()) + 1;
-            }
-            remove_entry_quietly(slot, index);
-            break;
-        }
-        case Undo::add_entry:
-            add_entry_quietly(record.container, record.key, std::move(record.entry));
-            break;
-        case Undo::replace_entry:
-            slots_[find_slot(record.container, record.key)].entry = std::move(record.entry);
-            // The digest may have been asked for since.
-            mark_dirty(record.container);
-            break;
-        case Undo::cell:
-            set_cell_quietly(record.container, record.key, undo_cells_.back());
-            undo_cells_.pop_back();
-            break;
-        case Undo::place: {
-            List& list = lists_[containers_[record.container].payload];
-            list.places.pop();
-            list.element_of.pop_back();
-            detach_if_empty(record.container);
-            break;
-        }
-        case Undo::places:
-            set_places_quietly(record.key, undo_places_.back().winner,
-                               std::move(undo_places_.back().others));
-            undo_places_.pop_back();
-            break;
-    }
-}
-
-// --- Patches -------------------------------------------------------------------------------------
-
-void State::touch(ContainerIndex container, std::uint32_t key) {
-    if (!recording_) return;
-    const auto hash_of = [&](std::uint32_t i) {
-        return mix_hash(before_[i].container, before_[i].key);
-    };
-    const std::uint32_t known =
-        before_index_.find(mix_hash(container, key), [&](std::uint32_t i) {
-            return before_[i].container == container && before_[i].key == key;
-        });
-    if (known != kNone) return;
-    // What an ancestor shows may hang on what is beneath it (rule M6), so ancestors come first.
-    if (container != kRoot) {
-        const Names::Container& name = names_.container(container);
-        touch(name.parent, name.key);
-    }
-    Before before{container, key, Kind::none, false, {}, kNone, 0};
-    const Shown now = shown(container, key);
-    before.kind = now.kind;
-    before.has_value = now.value != nullptr;
-    if (now.value != nullptr) before.value = *now.value;
-    if (now.kind == Kind::counter) before.sum = counter_sum(now.container);
-    if (has_elements(names_.container(container).kind)) {
-        const Element& e = element(key);
-        const List* places = list(container);
-        if (e.item != kNone && places != nullptr && places->places.is_visible(e.item)) {
-            before.item = e.item;
-        }
-    }
-    before_.push_back(std::move(before));
-    before_index_.insert(static_cast<std::uint32_t>(before_.size() - 1), hash_of);
-}
-
-void State::clear_touched() {
-    before_.clear();
-    before_index_ = FlatIndex{};
 }
 
 // --- Digest cache and loading --------------------------------------------------------------------

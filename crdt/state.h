@@ -7,16 +7,16 @@
 /// batch from the network whose last operation is malformed, leaves the state as it was.
 #pragma once
 
+#include "base/bytes.h"
+#include "crdt/batch.h"
+#include "crdt/names.h"
+#include "crdt/sequence.h"
+
 #include <cstdint>
 #include <deque>
 #include <optional>
 #include <span>
 #include <vector>
-
-#include "base/bytes.h"
-#include "crdt/batch.h"
-#include "crdt/names.h"
-#include "crdt/sequence.h"
 
 namespace joinery::crdt {
 
@@ -37,13 +37,13 @@ struct Cell {
     std::uint64_t origin = 0;        ///< Counter of the run's first increment.
     std::uint64_t last = 0;          ///< Counter of the run's last increment.
     std::uint64_t cleared_last = 0;  ///< Counter of the run's last increment that was cleared.
-    Int128 total = 0;              ///< Of the run.
-    Int128 cleared_total = 0;      ///< Of the run's increments that were cleared.
+    Int128 total = 0;                ///< Of the run.
+    Int128 cleared_total = 0;        ///< Of the run's increments that were cleared.
     Int128 visible() const noexcept { return total - cleared_total; }
 };
 
-/// Whether increments of 64 bits each can make such a cell. It bounds the totals, so that a counter of
-/// possible cells can be summed.
+/// Whether increments of 64 bits each can make such a cell. It bounds the totals, so that a counter
+/// of possible cells can be summed.
 inline bool is_possible(const Cell& cell) noexcept {
     const auto fits = [&](Int128 total, std::uint64_t last) {
         const Int128 bound = static_cast<Int128>(last - cell.origin + 1) << 63;
@@ -134,8 +134,11 @@ class State {
     /// Sets or removes the cell of @p chain.
     void set_cell(ContainerIndex counter, ChainIndex chain, const std::optional<Cell>& cell);
     /// Makes a place and returns its item.
-    std::uint32_t add_place(ContainerIndex list, ElementIndex element, Dot dot,
-                            std::uint32_t left_item, std::uint32_t right_item);
+    std::uint32_t add_place(ContainerIndex list,
+                            ElementIndex element,
+                            Dot dot,
+                            std::uint32_t left_item,
+                            std::uint32_t right_item);
     /// Sets the places of @p element: the winner and the others.
     void set_places(ElementIndex element, const Element& winner, std::vector<OtherPlace> others);
 
@@ -154,7 +157,7 @@ class State {
         bool has_value;
         Value value;
         std::uint32_t item;  ///< Of an element: where it stood and showed; kNone if it did not.
-        Int128 sum;        ///< Of a counter shown.
+        Int128 sum;          ///< Of a counter shown.
     };
     void set_recording(bool on) noexcept { recording_ = on; }
     /// Every slot touched, in order of first touch.
@@ -166,7 +169,8 @@ class State {
     void mark_clean(ContainerIndex container) { containers_[container].dirty = false; }
     std::vector<List>& lists() noexcept { return lists_; }
     void reserve_slots(std::size_t count);
-    /// After Names::truncate(): drops what was kept for names that are gone. Nothing is attached there.
+    /// After Names::truncate(): drops what was kept for names that are gone. Nothing is attached
+    /// there.
     void forget_truncated_names();
     /// The list's state, made where it is missing; attaches nothing.
     List& ensure_list(ContainerIndex container);
@@ -201,9 +205,11 @@ class State {
     void undo_one(JournalRecord& record);
     void add_entry_quietly(ContainerIndex container, std::uint32_t key, Entry entry);
     Entry remove_entry_quietly(SlotIndex slot, std::size_t index);
-    void set_cell_quietly(ContainerIndex counter, ChainIndex chain,
+    void set_cell_quietly(ContainerIndex counter,
+                          ChainIndex chain,
                           const std::optional<Cell>& cell);
-    void set_places_quietly(ElementIndex element, const Element& winner,
+    void set_places_quietly(ElementIndex element,
+                            const Element& winner,
                             std::vector<OtherPlace> others);
     std::vector<Entry>& extra_of(Slot& slot);
 
@@ -213,7 +219,7 @@ class State {
     FlatIndex slot_index_;
     std::vector<Container> containers_;  // Parallel to the names; may be shorter.
     std::vector<Digest> digests_;
-    std::vector<Element> elements_;      // Parallel to the names; may be shorter.
+    std::vector<Element> elements_;  // Parallel to the names; may be shorter.
     std::vector<std::pair<ElementIndex, std::vector<OtherPlace>>> other_places_;  // By element.
     std::vector<std::vector<Entry>> extras_;
     std::vector<std::uint32_t> free_extras_;

@@ -1,17 +1,17 @@
 #include "crdt/transaction.h"
 
+#include "crdt/limits.h"
+
 #include <algorithm>
 #include <limits>
-
-#include "crdt/limits.h"
 
 namespace joinery::crdt {
 namespace {
 
 std::uint32_t size_of(const auto& items) { return static_cast<std::uint32_t>(items.size()); }
 
-/// The stamp to carry after @p greatest, or kNoStamp where the wall time does. The last stamp of all
-/// has none after it.
+/// The stamp to carry after @p greatest, or kNoStamp where the wall time does. The last stamp of
+/// all has none after it.
 std::int64_t stamp_after(std::int64_t greatest, std::int64_t time_ms) {
     const bool is_last = greatest == std::numeric_limits<std::int64_t>::max();
     const std::int64_t stamp = is_last ? greatest : greatest + 1;
@@ -68,8 +68,8 @@ std::size_t Transaction::op_count() const noexcept {
 Result<void> Transaction::run(Op op) {
     Batch& batch = document_.outgoing_.batch;
     if (op_count() >= kOpCountMax) return fail(Errc::over_limit, "change of too many operations");
-    const OpSite site{{header_.chain, header_.counter + op_count()}, header_.time_ms,
-                      Context(nullptr)};
+    const OpSite site{
+        {header_.chain, header_.counter + op_count()}, header_.time_ms, Context(nullptr)};
     batch.ops.push_back(std::move(op));
     const auto applied =
         apply_op(document_.state_, document_.names_, batch, batch.ops.back(), site);
@@ -111,7 +111,8 @@ std::int64_t Transaction::stamp_for(ContainerIndex container, std::uint32_t key)
 }
 
 /// Rule M5: clears the slot if it holds anything but entries and children of the sort @p kept.
-Result<void> Transaction::clear_other_kinds(ContainerIndex container, std::uint32_t key,
+Result<void> Transaction::clear_other_kinds(ContainerIndex container,
+                                            std::uint32_t key,
                                             Kind kept) {
     const State& state = document_.state_;
     const SlotIndex index = state.find_slot(container, key);
@@ -119,7 +120,8 @@ Result<void> Transaction::clear_other_kinds(ContainerIndex container, std::uint3
     const State::Slot& slot = state.slot(index);
     const auto differs = [&](const Entry& entry) { return entry.made != kept; };
     bool others = slot.has_entry() && differs(slot.entry);
-    for (const Entry& entry : state.alternatives(slot)) others = others || differs(entry);
+    for (const Entry& entry : state.alternatives(slot))
+        others = others || differs(entry);
     for (auto child = slot.first_child; child != kNone;
          child = state.container(child).next_sibling) {
         if (state.container(child).present_count == 0) continue;
@@ -265,7 +267,8 @@ PlaceExtra Transaction::place_after(const Sequence& places, std::uint32_t left_i
     return {dot_of(left_item), dot_of(places.next_item(left_item))};
 }
 
-Result<ElementIndex> Transaction::insert(ContainerIndex list, std::size_t index,
+Result<ElementIndex> Transaction::insert(ContainerIndex list,
+                                         std::size_t index,
                                          const Content& content,
                                          const std::optional<Names::ElementKey>& by_key) {
     const Names::Container& name = document_.names_.container(list);

@@ -1,23 +1,24 @@
 /// @file
-/// Making a change: operations by container and key, applied as they are made and committed whole or
-/// not at all.
+/// Making a change: operations by container and key, applied as they are made and committed whole
+/// or not at all.
 #pragma once
+
+#include "crdt/document.h"
 
 #include <optional>
 #include <string_view>
-
-#include "crdt/document.h"
 
 namespace joinery::crdt {
 
 /// One atomic change in the making. Reads of the document see what was done so far.
 ///
-/// Every verb answers `malformed` for a container of the wrong kind, `not_found` for a slot or index
-/// that is not there, `over_limit` for a key, string or depth past crdt/limits.h. After an Error the
-/// transaction can go on: the verb that failed did nothing.
+/// Every verb answers `malformed` for a container of the wrong kind, `not_found` for a slot or
+/// index that is not there, `over_limit` for a key, string or depth past crdt/limits.h. After an
+/// Error the transaction can go on: the verb that failed did nothing.
 class Transaction {
   public:
-    /// Begins a change by @p actor. @p document Must outlive the transaction and have no other open.
+    /// Begins a change by @p actor. @p document Must outlive the transaction and have no other
+    /// open.
     Transaction(Document& document, const ActorId& actor, WallTime time);
     Transaction(const Transaction&) = delete;
     Transaction& operator=(const Transaction&) = delete;
@@ -42,7 +43,9 @@ class Transaction {
     };
     /// Inserts before the visible element @p index (its count appends). @p by_key names the element
     /// (rule L6); `conflict` if such an element shows already.
-    Result<ElementIndex> insert(ContainerIndex list, std::size_t index, const Content& content,
+    Result<ElementIndex> insert(ContainerIndex list,
+                                std::size_t index,
+                                const Content& content,
                                 const std::optional<Names::ElementKey>& by_key = std::nullopt);
     /// Moves the visible element at @p from so that it stands at @p to.
     Result<void> move(ContainerIndex list, std::size_t from, std::size_t to);

@@ -1,7 +1,7 @@
+#include "crdt/document.h"
+
 #include <algorithm>
 #include <limits>
-
-#include "crdt/document.h"
 
 namespace joinery::crdt {
 namespace {
@@ -22,9 +22,8 @@ PlainObject read_map(const Document& document, ContainerIndex container) {
         if (!slot.is_present()) continue;
         object.emplace_back(document.names().key(slot.key), document.read(state.shown(slot)));
     }
-    std::ranges::sort(object, {}, [](const auto& member) -> const std::string& {
-        return member.first;
-    });
+    std::ranges::sort(
+        object, {}, [](const auto& member) -> const std::string& { return member.first; });
     return object;
 }
 

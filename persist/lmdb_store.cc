@@ -107,9 +107,10 @@ class Access {
 
     Result<std::optional<ByteView>> get(Table table, ByteView key) {
         JOINERY_TRY_VOID(require_sound());
-        JOINERY_TRY(const auto stored, txn_->get(handle(table), key));
-        if (!stored) return std::optional<ByteView>();
-        JOINERY_TRY(const ByteView value, decode(table, key, *stored));
+        const auto stored = txn_->get(handle(table), key);
+        if (!stored) return without_key(stored.error());
+        if (!*stored) return std::optional<ByteView>();
+        JOINERY_TRY(const ByteView value, decode(table, key, **stored));
         return std::optional<ByteView>(value);
     }
 
@@ -129,22 +130,29 @@ class Access {
     TableHandle handle(Table table) const { return store_.handles().of(table); }
 
   private:
-    Result<void> require_sound() {
-        damaged_key_.clear();
+    Result<void> require_sound() const {
         if (!store_.env().is_failed()) return {};
         return fail(Errc::io, "the store failed earlier: close and reopen it");
+    }
+
+    /// Damage that is not of one record has no key.
+    Error without_key(Error error) {
+        if (error.code == Errc::damaged) damaged_key_.clear();
+        return error;
     }
 
     Result<ByteView> decode(Table table, ByteView key, ByteView stored) {
         const auto value = detail::decode_record(static_cast<std::uint8_t>(table), key, stored);
         if (value) return *value;
-        damaged_key_.assign(key.begin(), key.end());
+        // By way of a copy: a scan that goes on behind damaged_key() passes it as the key.
+        damaged_key_ = Bytes(key.begin(), key.end());
         return fail(Errc::damaged, "a record fails its checksum");
     }
 
     Result<std::optional<StoreReader::Record>> decode(
         Table table, const Result<std::optional<StoreReader::Record>>& found) {
-        if (!found || !*found) return found;
+        if (!found) return without_key(found.error());
+        if (!*found) return found;
         const StoreReader::Record record = **found;
         JOINERY_TRY(const ByteView value, decode(table, record.key, record.value));
         return std::optional<StoreReader::Record>({record.key, value});

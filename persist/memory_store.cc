@@ -67,7 +67,7 @@ FoundResult decode(Table table, const std::optional<FoundRecord>& found, Bytes& 
     const auto value =
         detail::decode_record(static_cast<std::uint8_t>(table), found->key, *found->stored);
     if (value) return std::optional<StoreReader::Record>({found->key, *value});
-    damaged_key.assign(found->key.begin(), found->key.end());
+    damaged_key = Bytes(found->key.begin(), found->key.end());
     return fail(Errc::damaged, "a record fails its checksum");
 }
 
@@ -103,10 +103,7 @@ class MemoryReader final : public StoreReader {
     ByteView damaged_key() const override { return damaged_key_; }
 
   private:
-    Result<void> begin() {
-        damaged_key_.clear();
-        return handle_.require_alive();
-    }
+    Result<void> begin() { return handle_.require_alive(); }
 
     Handle& handle_;
     Moment moment_;
@@ -139,7 +136,6 @@ class MemoryWriter final : public StoreWriter {
 
     Result<void> begin() {
         JOINERY_ASSERT(std::this_thread::get_id() == thread_);
-        damaged_key_.clear();
         if (failure_) return *failure_;
         return handle_.require_alive();
     }

@@ -59,7 +59,7 @@ def parse_arguments():
     parser.add_argument("--slow", action="store_true", help="also the tests of the suite 'slow'")
     parser.add_argument("--timeout-multiplier", default="1", help="for sanitizer builds")
     parser.add_argument("--wrapper", default="", help="command that each test program is run under")
-    return parser.parse_args()
+    return parser.parse_intermixed_args()
 
 
 def introspect(build):

@@ -26,8 +26,10 @@ def check(sources, options):
             if found is None:
                 left_out.append(unit)
                 continue
-            yield from (finding for finding in found if finding not in seen)
-            seen.update(found)
+            for finding in found:
+                if finding not in seen:
+                    yield finding
+                seen.add(finding)
     if left_out:
         print(f"lint: clang-tidy: no time for {len(left_out)} files ({' '.join(left_out)}); "
               "./dev lint --all takes it", file=sys.stderr)
@@ -92,6 +94,8 @@ def check_unit(unit, end):
     # Paths are relative to the build folder.
     found = [f"{os.path.relpath(BUILD / path)}:{line}: {what}"
              for path, line, what in DIAGNOSTIC.findall(done.stdout)]
-    if done.returncode != 0 and not found:
-        found = [f"{unit}:1: clang-tidy failed: {(done.stderr.strip() or 'no reason given').splitlines()[-1]}"]
+    if done.returncode < 0:
+        found.append(f"{unit}:1: clang-tidy was killed by signal {-done.returncode}")
+    elif done.returncode > 0 and not found:
+        found.append(f"{unit}:1: clang-tidy failed: {done.stderr.strip()[-200:]}")
     return found

@@ -1,5 +1,6 @@
 /// @file
-/// The subcommands of `joinery`: their arguments, and the functions that run them. main.cc reads the arguments.
+/// The subcommands of `joinery`: their arguments, and the functions that run them. main.cc reads
+/// the arguments.
 #pragma once
 
 #include <cstdint>

@@ -2,13 +2,13 @@
 /// What the subcommands share: opening the store, printing errors and JSON.
 #pragma once
 
+#include "joinery/peer.h"
+#include "tools/commands.h"
+
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
-
-#include "joinery/peer.h"
-#include "tools/commands.h"
 
 namespace joinery::tools {
 

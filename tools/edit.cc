@@ -61,13 +61,14 @@ int run_erase(const Common& common, const EditArguments& arguments) {
 }
 
 int run_inc(const Common& common, const EditArguments& arguments) {
-    return edit(common, arguments, true,
-                [&](Tx& tx) { return tx.increment(arguments.path, arguments.delta); });
+    return edit(common, arguments, true, [&](Tx& tx) {
+        return tx.increment(arguments.path, arguments.delta);
+    });
 }
 
 int run_move(const Common& common, const EditArguments& arguments) {
-    return edit(common, arguments, false,
-                [&](Tx& tx) { return tx.move(arguments.path, arguments.to); });
+    return edit(
+        common, arguments, false, [&](Tx& tx) { return tx.move(arguments.path, arguments.to); });
 }
 
 }  // namespace joinery::tools

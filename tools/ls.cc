@@ -1,6 +1,6 @@
-#include <algorithm>
-
 #include "tools/common.h"
+
+#include <algorithm>
 
 namespace joinery::tools {
 namespace {
@@ -8,8 +8,7 @@ namespace {
 std::string json_of(const DocumentStatus& status) {
     std::vector<std::string> heads;
     for (const Version::Head& head : status.heads) {
-        heads.push_back(
-            json_string(to_hex(head.actor.view()) + "@" + std::to_string(head.seq)));
+        heads.push_back(json_string(to_hex(head.actor.view()) + "@" + std::to_string(head.seq)));
     }
     return JsonObject()
         .text("id", status.id)
@@ -30,7 +29,8 @@ int run_ls(const Common& common) {
     if (!ids) return report(common.store, ids.error());
     std::vector<std::string> items;
     std::size_t width = 0;
-    for (const std::string& id : *ids) width = std::max(width, id.size());
+    for (const std::string& id : *ids)
+        width = std::max(width, id.size());
     for (const std::string& id : *ids) {
         auto document = peer->document(id, false);
         if (!document) return report(id, document.error());

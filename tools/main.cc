@@ -1,10 +1,9 @@
 // The command line of `joinery`: which arguments there are, and which function runs them.
 
-#include <CLI/CLI.hpp>
-
-#include <functional>
-
 #include "tools/commands.h"
+
+#include <CLI/CLI.hpp>
+#include <functional>
 
 namespace joinery::tools {
 namespace {
@@ -33,7 +32,9 @@ class CommandLine {
     }
 
   private:
-    CLI::App* add(const std::string& name, const std::string& summary, const std::string& example,
+    CLI::App* add(const std::string& name,
+                  const std::string& summary,
+                  const std::string& example,
                   const std::function<int()>& body) {
         CLI::App* command = app_.add_subcommand(name, summary);
         command->footer("Example:\n  joinery " + name + " " + example);
@@ -43,18 +44,23 @@ class CommandLine {
 
     void reading() {
         add("ls", "List the documents", "--store ops.joinery", [this] { return run_ls(common_); });
-        CLI::App* show = add("show", "Print a value of a document as JSON",
+        CLI::App* show = add("show",
+                             "Print a value of a document as JSON",
                              "ops/main /widgets/cpu --at '#12'",
                              [this] { return run_show(common_, show_); });
         document(show, show_.document);
         show->add_option("PATH", show_.path, "JSON Pointer; none: the whole document");
         version(show);
-        CLI::App* exporting = add("export", "Print a document as canonical JSON", "ops/main > ops.json",
-                                  [this] { return run_export(common_, show_); });
+        CLI::App* exporting =
+            add("export", "Print a document as canonical JSON", "ops/main > ops.json", [this] {
+                return run_export(common_, show_);
+            });
         document(exporting, show_.document);
         version(exporting);
-        CLI::App* log = add("log", "List changes, newest first", "ops/main /widgets --limit 10",
-                            [this] { return run_log(common_, log_); });
+        CLI::App* log =
+            add("log", "List changes, newest first", "ops/main /widgets --limit 10", [this] {
+                return run_log(common_, log_);
+            });
         document(log, log_.document);
         log->add_option("PATH", log_.path, "Only changes at or beneath this JSON Pointer");
         log->add_option("--limit", log_.limit, "At most so many")->type_name("N");
@@ -63,48 +69,60 @@ class CommandLine {
     }
 
     void editing() {
-        CLI::App* set = edit("set", "Make a value equal to JSON by the smallest change",
-                             "ops/main /widgets/cpu/title '\"CPU\"'", run_set);
+        CLI::App* set = edit("set",
+                             "Make a value equal to JSON by the smallest change",
+                             "ops/main /widgets/cpu/title '\"CPU\"'",
+                             run_set);
         set->add_option("JSON", edit_.value, "The value; a string needs its quotes")->required();
         edit("erase", "Erase a value", "ops/main /widgets/cpu", run_erase);
         CLI::App* inc = edit("inc", "Add to a counter", "ops/main /visits 5", run_inc);
         inc->add_option("N", edit_.delta, "How much; may be negative")->default_val(1);
-        CLI::App* insert = edit("insert", "Insert into a list so that it stands at the index",
-                                "ops/main /panels/0 '{\"title\":\"New\"}'", run_insert);
+        CLI::App* insert = edit("insert",
+                                "Insert into a list so that it stands at the index",
+                                "ops/main /panels/0 '{\"title\":\"New\"}'",
+                                run_insert);
         insert->add_option("JSON", edit_.value, "The value")->required();
-        CLI::App* move = edit("move", "Move an element within its list",
-                              "ops/main /panels/3 /panels/0", run_move);
+        CLI::App* move = edit(
+            "move", "Move an element within its list", "ops/main /panels/3 /panels/0", run_move);
         move->add_option("TO", edit_.to, "JSON Pointer with the final index")->required();
-        CLI::App* import = add("import", "Make a document equal to a JSON file by the smallest change",
+        CLI::App* import = add("import",
+                               "Make a document equal to a JSON file by the smallest change",
                                "ops/main dashboard.json -m 'from Grafana'",
                                [this] { return run_import(common_, import_); });
         document(import, import_.document);
         import->add_option("FILE", import_.file, "JSON file; - for standard input")->required();
         import->add_option("-m", import_.message, "Labels the change")->type_name("MESSAGE");
-        import->add_option("--array-key", import_.array_keys,
+        import->add_option("--array-key",
+                           import_.array_keys,
                            "Field that names the elements of arrays (default: id, uid, name)");
     }
 
     void storing() {
-        add("id", "Print this store's key and actor", "--store ops.joinery",
-            [this] { return run_id(common_); });
-        CLI::App* backup = add("backup", "Copy the store, also while others use it", "/mnt/backup/ops",
-                               [this] { return run_backup(common_, directory_); });
+        add("id", "Print this store's key and actor", "--store ops.joinery", [this] {
+            return run_id(common_);
+        });
+        CLI::App* backup =
+            add("backup", "Copy the store, also while others use it", "/mnt/backup/ops", [this] {
+                return run_backup(common_, directory_);
+            });
         backup->add_option("DIR", directory_.directory, "An empty or new directory")->required();
-        CLI::App* restore = add("restore", "Make a store from a backup, under a fresh actor",
+        CLI::App* restore = add("restore",
+                                "Make a store from a backup, under a fresh actor",
                                 "/mnt/backup/ops --store ops.joinery",
                                 [this] { return run_restore(common_, directory_); });
         restore->add_option("DIR", directory_.directory, "The backup")->required();
     }
 
     void linking() {
-        CLI::App* sync = add("sync", "Exchange documents with a peer until both have the same",
+        CLI::App* sync = add("sync",
+                             "Exchange documents with a peer until both have the same",
                              "tcp://127.0.0.1:7701 'ops/*'",
                              [this] { return run_sync(common_, sync_); });
         sync->add_option("URL", sync_.url, "tcp://HOST:PORT of a running peer")->required();
         sync->add_option("PATTERN", sync_.patterns, "Documents, such as 'ops/*'; none: all");
         sync->add_option("--timeout", sync_.timeout_s, "Seconds to wait at most")->default_val(30);
-        CLI::App* peer = add("peer", "Run until stopped, in step with other peers",
+        CLI::App* peer = add("peer",
+                             "Run until stopped, in step with other peers",
                              "--listen tcp://127.0.0.1:7701 --connect tcp://127.0.0.1:7702",
                              [this] { return run_peer(common_, peer_); });
         peer->add_option("--listen", peer_.listen, "Accept links here; port 0 picks one")
@@ -113,7 +131,9 @@ class CommandLine {
         peer->add_option("--name", peer_.name, "What others call this peer");
     }
 
-    CLI::App* edit(const std::string& name, const std::string& summary, const std::string& example,
+    CLI::App* edit(const std::string& name,
+                   const std::string& summary,
+                   const std::string& example,
                    int (*body)(const Common&, const EditArguments&)) {
         CLI::App* command =
             add(name, summary, example, [this, body] { return body(common_, edit_); });

@@ -1,10 +1,9 @@
+#include "tools/common.h"
+
 #include <csignal>
 #include <ctime>
 #include <iostream>
-
 #include <unistd.h>
-
-#include "tools/common.h"
 
 namespace joinery::tools {
 namespace {

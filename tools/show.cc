@@ -11,15 +11,15 @@ Result<Plain> read_version(Document& document, const ShowArguments& arguments) {
 }
 
 int print_value(const Common& common, const ShowArguments& arguments, bool indented) {
-    return with_document(common, arguments.document, false,
-                         [&](Peer&, Document& document) -> Result<void> {
-                             JOINERY_TRY(const Plain value, read_version(document, arguments));
-                             JsonStyle style;
-                             if (indented) style.indent = 2;
-                             JOINERY_TRY(const std::string text, print_json(value, style));
-                             print_line(text);
-                             return {};
-                         });
+    return with_document(
+        common, arguments.document, false, [&](Peer&, Document& document) -> Result<void> {
+            JOINERY_TRY(const Plain value, read_version(document, arguments));
+            JsonStyle style;
+            if (indented) style.indent = 2;
+            JOINERY_TRY(const std::string text, print_json(value, style));
+            print_line(text);
+            return {};
+        });
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
-#include <chrono>
-
 #include "tools/common.h"
+
+#include <chrono>
 
 namespace joinery::tools {
 

@@ -1,5 +1,6 @@
 /// @file
-/// Assertion of our own invariants, on in every build. Outside input never reaches it: that is an Error.
+/// Assertion of our own invariants, on in every build. Outside input never reaches it: that is an
+/// Error.
 #pragma once
 
 namespace joinery {
@@ -20,7 +21,7 @@ namespace detail {
 
 }  // namespace joinery
 
-#define JOINERY_ASSERT(condition)                                                   \
-    (static_cast<bool>(condition)                                                   \
-         ? static_cast<void>(0)                                                     \
+#define JOINERY_ASSERT(condition) \
+    (static_cast<bool>(condition) \
+         ? static_cast<void>(0)   \
          : ::joinery::detail::assert_failed(#condition, __FILE__, __LINE__))

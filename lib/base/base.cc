@@ -1,11 +1,10 @@
+#include "base/assert.h"
+#include "base/result.h"
+
 #include <atomic>
 #include <cstdlib>
 #include <string_view>
-
 #include <unistd.h>
-
-#include "base/assert.h"
-#include "base/result.h"
 
 namespace joinery {
 namespace {

@@ -8,7 +8,8 @@
 
 namespace joinery {
 
-/// Milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted. May be any value: never trusted.
+/// Milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted. May be any value: never
+/// trusted.
 using WallTime = std::chrono::duration<std::int64_t, std::milli>;
 /// Time since some fixed moment of this process; never goes back.
 using MonotonicTime = std::chrono::nanoseconds;

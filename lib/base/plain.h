@@ -2,12 +2,12 @@
 /// Plain data: what a document shows, as a value without identity or history.
 #pragma once
 
+#include "base/value.h"
+
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
-
-#include "base/value.h"
 
 namespace joinery {
 

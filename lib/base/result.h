@@ -3,27 +3,28 @@
 /// Not for broken invariants of our own: those are JOINERY_ASSERT (base/assert.h).
 #pragma once
 
+#include "base/assert.h"
+
 #include <cstdint>
 #include <optional>
 #include <string_view>
 #include <utility>
 
-#include "base/assert.h"
-
 namespace joinery {
 
 /// What the caller can do next; the text of an Error is for people only.
 enum class Errc : std::uint8_t {
-    malformed = 1,  ///< The bytes or the argument are not what they should be; asking again is useless.
-    unsupported,    ///< Well formed, but of a version or kind that this build does not know.
-    over_limit,     ///< Larger, deeper or more than a stated limit allows.
-    not_found,      ///< The named thing does not exist.
-    conflict,       ///< It exists, but its state forbids this.
-    disconnected,   ///< The other side is gone; reconnecting may help.
-    io,             ///< The operating system refused: disk full, permission, no such address.
-    busy,           ///< Someone else holds it now; trying later may help.
-    damaged,        ///< Stored bytes fail their checksum or hash.
-    untrusted,      ///< A signature or identity does not hold.
+    malformed =
+        1,  ///< The bytes or the argument are not what they should be; asking again is useless.
+    unsupported,   ///< Well formed, but of a version or kind that this build does not know.
+    over_limit,    ///< Larger, deeper or more than a stated limit allows.
+    not_found,     ///< The named thing does not exist.
+    conflict,      ///< It exists, but its state forbids this.
+    disconnected,  ///< The other side is gone; reconnecting may help.
+    io,            ///< The operating system refused: disk full, permission, no such address.
+    busy,          ///< Someone else holds it now; trying later may help.
+    damaged,       ///< Stored bytes fail their checksum or hash.
+    untrusted,     ///< A signature or identity does not hold.
 };
 
 /// The lower-case name of @p code, for messages and logs.
@@ -33,7 +34,8 @@ std::string_view errc_name(Errc code) noexcept;
 struct Error {
     Errc code;
     std::string_view what;  ///< Static text without final period; says what to do where that helps.
-    std::uint64_t at = 0;   ///< Offset of the bad byte, or index of the bad item, where there is one.
+    std::uint64_t at =
+        0;  ///< Offset of the bad byte, or index of the bad item, where there is one.
 };
 
 /// Makes the Error that a Result-returning function returns.
@@ -116,8 +118,8 @@ class [[nodiscard]] Result<void> {
 #define JOINERY_TRY_VOID(expr) \
     JOINERY_TRY_VOID_IMPL(JOINERY_CONCAT(joinery_done_, __COUNTER__), expr)
 
-#define JOINERY_TRY_VOID_IMPL(name, expr)         \
-    do {                                          \
+#define JOINERY_TRY_VOID_IMPL(name, expr)                   \
+    do {                                                    \
         if (auto name = (expr); !name) return name.error(); \
     } while (false)
 #define JOINERY_CONCAT_IMPL(a, b) a##b

@@ -61,8 +61,8 @@ class StoreReader {
     virtual Result<std::optional<Record>> first_at_or_after(Table table, ByteView key) = 0;
     /// The record with the greatest key that is less than @p key. Errors as get().
     virtual Result<std::optional<Record>> last_before(Table table, ByteView key) = 0;
-    /// The key of the record that made the latest call answer `damaged`, so that a scan can go on
-    /// behind it; empty if the damage is not of one record. Only directly after such a call.
+    /// The key of the record that made a call answer `damaged`, the latest to do so, so that a scan
+    /// can go on behind it; empty if the damage is not of one record. Borrowed until the next call.
     virtual ByteView damaged_key() const = 0;
 };
 

@@ -2,14 +2,14 @@
 /// The scalar values that a register holds.
 #pragma once
 
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/env.h"
+
 #include <cstdint>
 #include <cstring>
 #include <string_view>
 #include <utility>
-
-#include "base/assert.h"
-#include "base/bytes.h"
-#include "base/env.h"
 
 namespace joinery {
 
@@ -17,9 +17,9 @@ namespace joinery {
 enum class ValueType : std::uint8_t {
     null = 0,
     boolean = 1,
-    integer = 2,    ///< 64-bit, signed.
-    real = 3,       ///< IEEE 754 double; every bit pattern is kept, also of NaN and -0.
-    string = 4,     ///< UTF-8; who makes the Value from outside bytes has checked it.
+    integer = 2,  ///< 64-bit, signed.
+    real = 3,     ///< IEEE 754 double; every bit pattern is kept, also of NaN and -0.
+    string = 4,   ///< UTF-8; who makes the Value from outside bytes has checked it.
     bytes = 5,
     timestamp = 6,  ///< Milliseconds since 1970 UTC.
 };

@@ -1,10 +1,10 @@
 #include "engine/core.h"
 
-#include <algorithm>
-
 #include "crdt/cursor.h"
 #include "crdt/snapshot.h"
 #include "engine/history.h"
+
+#include <algorithm>
 
 namespace joinery::detail {
 namespace {
@@ -69,10 +69,16 @@ Result<std::unique_ptr<Core>> Core::open(std::unique_ptr<Store> store,
     seed.fill(0);
     std::unique_ptr<Core> core(new Core(std::move(store), std::move(key)));
     core->hooks_ = std::move(hooks);
-    const crdt::ActorProof proof{core->key_->public_key(), core->store_->incarnation(),
-                                 core->store_->writer_slot(), core->store_->writer_generation()};
-    core->context_.reset(new CoreContext{*core->store_, clock, *core->key_, proof,
-                                         crdt::actor_of(proof), core->hooks_.on_pending,
+    const crdt::ActorProof proof{core->key_->public_key(),
+                                 core->store_->incarnation(),
+                                 core->store_->writer_slot(),
+                                 core->store_->writer_generation()};
+    core->context_.reset(new CoreContext{*core->store_,
+                                         clock,
+                                         *core->key_,
+                                         proof,
+                                         crdt::actor_of(proof),
+                                         core->hooks_.on_pending,
                                          core->hooks_.run_callback});
     core->seen_commit_ = core->store_->commit_count();
     return core;
@@ -97,7 +103,8 @@ std::vector<std::shared_ptr<DocumentCore>> Core::open_documents() const {
     const std::lock_guard lock(mutex_);
     std::vector<std::shared_ptr<DocumentCore>> out;
     out.reserve(documents_.size());
-    for (const auto& [id, core] : documents_) out.push_back(core);
+    for (const auto& [id, core] : documents_)
+        out.push_back(core);
     return out;
 }
 
@@ -111,8 +118,8 @@ bool Core::others_wrote() const { return store_->commit_count() != seen_commit_;
 Result<Core::Changed> Core::commit() {
     JOINERY_TRY(const auto writer, store_->write());
     Changed changed;
-    // With the write lock held nobody else commits: what others wrote is all there, and what we write
-    // follows it.
+    // With the write lock held nobody else commits: what others wrote is all there, and what we
+    // write follows it.
     const bool others = others_wrote();
     Changed written;
     JOINERY_TRY(const auto number_bytes, writer->get(Table::meta, kNextDocumentKey));
@@ -134,8 +141,7 @@ Result<Core::Changed> Core::commit() {
         return changed;
     }
     if (next_number != next) {
-        JOINERY_TRY_VOID(
-            writer->put(Table::meta, kNextDocumentKey, encode_arrival(next_number)));
+        JOINERY_TRY_VOID(writer->put(Table::meta, kNextDocumentKey, encode_arrival(next_number)));
     }
     JOINERY_TRY_VOID(writer->commit());
     seen_commit_ = store_->commit_count();
@@ -157,8 +163,7 @@ Result<std::size_t> Core::make_snapshots(std::uint64_t interval) {
             const auto hash_source = [&](const ActorId& actor,
                                          std::uint64_t seq) -> Result<ChangeHash> {
                 crdt::Names names;
-                return History(*reader, record->number, names)
-                    .hash_of(document->id(), actor, seq);
+                return History(*reader, record->number, names).hash_of(document->id(), actor, seq);
             };
             JOINERY_TRY(const auto copy,
                         load_document(*reader, document->id(), *record, hash_source));
@@ -169,11 +174,11 @@ Result<std::size_t> Core::make_snapshots(std::uint64_t interval) {
         if (!newest) return fail(Errc::damaged, "the document's record is missing");
         // Another process may have been quicker, and further.
         if (newest->snapshot_count >= record->change_count) continue;
-        JOINERY_TRY_VOID(writer->put(Table::snapshots,
-                                     snapshot_key(record->number, record->change_count), bytes));
+        JOINERY_TRY_VOID(writer->put(
+            Table::snapshots, snapshot_key(record->number, record->change_count), bytes));
         if (newest->snapshot_count != 0) {
-            JOINERY_TRY_VOID(writer->erase(
-                Table::snapshots, snapshot_key(record->number, newest->snapshot_count)));
+            JOINERY_TRY_VOID(writer->erase(Table::snapshots,
+                                           snapshot_key(record->number, newest->snapshot_count)));
         }
         newest->snapshot_count = record->change_count;
         JOINERY_TRY_VOID(
@@ -189,7 +194,8 @@ std::vector<std::string> Core::documents() const {
     std::vector<std::string> ids;
     {
         const std::lock_guard lock(mutex_);
-        for (const auto& [id, document] : documents_) ids.push_back(id);
+        for (const auto& [id, document] : documents_)
+            ids.push_back(id);
     }
     const auto reader = store_->read();
     if (reader) {

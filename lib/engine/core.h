@@ -1,7 +1,9 @@
 /// @file
-/// A peer without threads, sockets or sessions: its store, its identity and its documents. The Peer runs it on
-/// threads; the simulator runs it on a virtual clock.
+/// A peer without threads, sockets or sessions: its store, its identity and its documents. The Peer
+/// runs it on threads; the simulator runs it on a virtual clock.
 #pragma once
+
+#include "engine/document_core.h"
 
 #include <atomic>
 #include <functional>
@@ -10,8 +12,6 @@
 #include <mutex>
 #include <string>
 #include <vector>
-
-#include "engine/document_core.h"
 
 namespace joinery::detail {
 
@@ -47,8 +47,8 @@ class Core : public session::Host {
     /// Whether another process wrote to the store since the last commit() of ours.
     bool others_wrote() const;
 
-    /// Makes the snapshots that are due, one transaction each, from the store alone: no lock of a document
-    /// is held while one is made. One thread at a time; may run beside commit().
+    /// Makes the snapshots that are due, one transaction each, from the store alone: no lock of a
+    /// document is held while one is made. One thread at a time; may run beside commit().
     Result<std::size_t> make_snapshots(std::uint64_t interval);
 
     // --- session::Host -------------------------------------------------------------------------

@@ -257,8 +257,9 @@ Result<void> DocumentCore::write_seals(StoreWriter& writer) {
         }
         const auto seal = seals_.find(actor);
         JOINERY_ASSERT(seal != seals_.end() && seal->second.seq >= now.seq);
-        JOINERY_TRY_VOID(writer.put(
-            Table::seals, seal_key(writing_record_.number, actor, seal->second.seq), encode_seal(seal->second)));
+        JOINERY_TRY_VOID(writer.put(Table::seals,
+                                    seal_key(writing_record_.number, actor, seal->second.seq),
+                                    encode_seal(seal->second)));
     }
     return {};
 }

@@ -117,8 +117,8 @@ class DocumentCore : public session::DocumentPort,
     Result<void> check_seals(const crdt::Batch& batch,
                              std::span<const ChangeHash> hashes,
                              std::span<const crdt::Seal> seals) const;
-    /// Collects changes that @p theirs lacks, in order of arrival, until they may fill @p size_max bytes.
-    /// It stops where a flush starts, for there every chain ends at a seal.
+    /// Collects changes that @p theirs lacks, in order of arrival, until they may fill @p size_max
+    /// bytes. It stops where a flush starts, for there every chain ends at a seal.
     Result<void> gather_missing(std::span<const std::uint64_t> theirs,
                                 std::size_t size_max,
                                 crdt::Batch& out,
@@ -137,10 +137,10 @@ class DocumentCore : public session::DocumentPort,
     Queue writing_;                  ///< Handed to the store, not durable yet.
     DocumentRecord writing_record_;  ///< What record_ becomes when it is.
     std::vector<Stored> writing_stored_;
-    std::vector<Stored> stored_;              ///< By chain.
-    std::map<ActorId, crdt::Seal> seals_;     ///< The newest of each chain; of ours: when stored.
-    Queue recent_;                            ///< The last changes stored: what live peers lack.
-    std::vector<std::uint64_t> recent_from_;  ///< By chain: the first seq in recent_.
+    std::vector<Stored> stored_;               ///< By chain.
+    std::map<ActorId, crdt::Seal> seals_;      ///< The newest of each chain; of ours: when stored.
+    Queue recent_;                             ///< The last changes stored: what live peers lack.
+    std::vector<std::uint64_t> recent_from_;   ///< By chain: the first seq in recent_.
     std::vector<std::size_t> recent_flushes_;  ///< Where in recent_ each flush starts.
     std::vector<std::shared_ptr<Watch>> watches_;
 };

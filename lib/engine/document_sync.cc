@@ -1,9 +1,9 @@
 // The part of DocumentCore that sessions use: what others lack, and what comes from them.
 
-#include <algorithm>
-
 #include "engine/document_core.h"
 #include "engine/history.h"
+
+#include <algorithm>
 
 namespace joinery::detail {
 
@@ -41,7 +41,8 @@ bool DocumentCore::recent_covers(std::span<const std::uint64_t> theirs) const {
 }
 
 Result<void> DocumentCore::gather_missing(std::span<const std::uint64_t> theirs,
-                                          std::size_t size_max, crdt::Batch& out,
+                                          std::size_t size_max,
+                                          crdt::Batch& out,
                                           bool& more) const {
     std::size_t size = 0;
     const auto take = [&](const crdt::Batch& batch, std::size_t index, bool starts_flush) {
@@ -56,7 +57,8 @@ Result<void> DocumentCore::gather_missing(std::span<const std::uint64_t> theirs,
         }
         out.append(batch, index);
         size += 16;
-        for (const crdt::Op& op : batch.ops_of(change)) size += 16 + op.value.content().size();
+        for (const crdt::Op& op : batch.ops_of(change))
+            size += 16 + op.value.content().size();
         return true;
     };
     if (recent_covers(theirs)) {
@@ -74,14 +76,14 @@ Result<void> DocumentCore::gather_missing(std::span<const std::uint64_t> theirs,
                     history.find(document_->names().actor(chain), theirs[chain] + 1));
         from = std::min(from, at);
     }
-    return history.for_each(from, record_.change_count,
-                            [&](DecodedSegment& segment) -> Result<bool> {
-                                for (std::size_t i = 0; i < segment.batch.changes.size(); ++i) {
-                                    const bool starts = segment.record.starts_flush && i == 0;
-                                    if (!take(segment.batch, i, starts)) return false;
-                                }
-                                return true;
-                            });
+    return history.for_each(
+        from, record_.change_count, [&](DecodedSegment& segment) -> Result<bool> {
+            for (std::size_t i = 0; i < segment.batch.changes.size(); ++i) {
+                const bool starts = segment.record.starts_flush && i == 0;
+                if (!take(segment.batch, i, starts)) return false;
+            }
+            return true;
+        });
 }
 
 Result<crdt::Seal> DocumentCore::seal_at(crdt::ChainIndex chain, std::uint64_t seq) const {
@@ -112,11 +114,12 @@ Result<session::DocumentPort::Missing> DocumentCore::encode_missing(
     if (batch.empty()) return fail(Errc::damaged, "changes that the log should have are missing");
     missing.change_count = batch.changes.size();
     std::map<crdt::ChainIndex, std::uint64_t> ends;
-    for (const crdt::ChangeHeader& change : batch.changes) ends[change.chain] = change.seq;
+    for (const crdt::ChangeHeader& change : batch.changes)
+        ends[change.chain] = change.seq;
     for (const auto& [chain, seq] : ends) {
         const ActorId& actor = names.actor(chain);
-        const auto entry = std::ranges::lower_bound(theirs, actor, {},
-                                                    &session::FrontierEntry::actor);
+        const auto entry =
+            std::ranges::lower_bound(theirs, actor, {}, &session::FrontierEntry::actor);
         JOINERY_TRY(const ChangeHash hash, document_->hash_of(chain, seq));
         session::FrontierEntry now{actor, seq, {}};
         std::ranges::copy(std::span(hash.bytes).first(now.hash_prefix.size()),

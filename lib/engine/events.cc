@@ -1,9 +1,9 @@
 // The part of DocumentCore that tells those who watch.
 
-#include <algorithm>
-
 #include "crdt/patch.h"
 #include "engine/document_core.h"
+
+#include <algorithm>
 
 namespace joinery::detail {
 namespace {
@@ -59,7 +59,8 @@ std::function<void()> DocumentCore::events_since_touch(bool local) {
             run([watch, event] {
                 Event part{event->local, {}};
                 for (const Patch& patch : event->patches) {
-                    if (is_beneath(patch.path, watch->path) || is_beneath(watch->path, patch.path)) {
+                    if (is_beneath(patch.path, watch->path) ||
+                        is_beneath(watch->path, patch.path)) {
                         part.patches.push_back(patch);
                     }
                 }

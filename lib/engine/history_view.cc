@@ -1,11 +1,11 @@
 // The part of DocumentCore that looks back: versions, and the log.
 
-#include <algorithm>
-#include <map>
-
 #include "engine/document_core.h"
 #include "engine/history.h"
 #include "engine/tx_core.h"
+
+#include <algorithm>
+#include <map>
 
 namespace joinery::detail {
 namespace {
@@ -22,7 +22,8 @@ bool within(const Reach& reach, const ActorId& actor, std::uint64_t seq) {
 class TimeFilter {
   public:
     explicit TimeFilter(WallTime time) : time_(time) {}
-    bool operator()(const crdt::Names& names, const crdt::Batch& batch,
+    bool operator()(const crdt::Names& names,
+                    const crdt::Batch& batch,
                     const crdt::ChangeHeader& change) {
         const ActorId& actor = names.actor(change.chain);
         if (change.time_ms > time_.count()) return false;
@@ -40,7 +41,8 @@ class TimeFilter {
 };
 
 /// What the heads of a version depend on, found by one walk back through the log.
-Result<Reach> reach_of(StoreReader& reader, const DocumentRecord& record,
+Result<Reach> reach_of(StoreReader& reader,
+                       const DocumentRecord& record,
                        const std::vector<Version::Head>& heads) {
     Reach reach;
     for (const Version::Head& head : heads) {
@@ -56,8 +58,8 @@ Result<Reach> reach_of(StoreReader& reader, const DocumentRecord& record,
     std::vector<Link> links;
     Reach known;
     History history(reader, record.number, names);
-    JOINERY_TRY_VOID(history.for_each(
-        0, record.change_count, [&](DecodedSegment& segment) -> Result<bool> {
+    JOINERY_TRY_VOID(
+        history.for_each(0, record.change_count, [&](DecodedSegment& segment) -> Result<bool> {
             for (const crdt::ChangeHeader& change : segment.batch.changes) {
                 Link link{names.actor(change.chain), change.seq, {}};
                 for (const crdt::Dependency& dep : segment.batch.dependencies_of(change)) {
@@ -170,7 +172,8 @@ Result<Plain> DocumentCore::read_at(const Version& version, std::string_view pat
         include = TimeFilter(version.time);
     } else {
         JOINERY_TRY(reach, reach_of(*reader, record, version.heads));
-        include = [&reach](const crdt::Names& names, const crdt::Batch&,
+        include = [&reach](const crdt::Names& names,
+                           const crdt::Batch&,
                            const crdt::ChangeHeader& change) {
             return within(reach, names.actor(change.chain), change.seq);
         };

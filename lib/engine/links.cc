@@ -1,10 +1,10 @@
 #include "engine/links.h"
 
-#include <algorithm>
+#include "transport/tcp_transport.h"
 
 #include <asio/post.hpp>
 
-#include "transport/tcp_transport.h"
+#include <algorithm>
 
 namespace joinery::detail {
 namespace {
@@ -52,13 +52,12 @@ Result<std::string> Links::listen(std::string_view url) {
     if (transport == nullptr) {
         return fail(Errc::unsupported, "no transport for that URL; this version speaks tcp://");
     }
-    JOINERY_TRY(auto listener,
-                transport->listen(url, [this](Result<std::unique_ptr<Link>> link) {
-                    if (!link) return log(LogLevel::warning, std::string(link.error().what));
-                    const Handle connection = connections_.emplace(connections_.end());
-                    connection->url = (*link)->remote();
-                    attach(connection, *std::move(link));
-                }));
+    JOINERY_TRY(auto listener, transport->listen(url, [this](Result<std::unique_ptr<Link>> link) {
+        if (!link) return log(LogLevel::warning, std::string(link.error().what));
+        const Handle connection = connections_.emplace(connections_.end());
+        connection->url = (*link)->remote();
+        attach(connection, *std::move(link));
+    }));
     listeners_.push_back(std::move(listener));
     return listeners_.back()->url();
 }
@@ -98,11 +97,10 @@ void Links::dial(Handle connection) {
         });
         return;
     }
-    transport->connect(connection->url,
-                       [this, connection](Result<std::unique_ptr<Link>> link) {
-                           if (!link) return ended(connection, link.error());
-                           attach(connection, *std::move(link));
-                       });
+    transport->connect(connection->url, [this, connection](Result<std::unique_ptr<Link>> link) {
+        if (!link) return ended(connection, link.error());
+        attach(connection, *std::move(link));
+    });
 }
 
 void Links::attach(Handle connection, std::unique_ptr<Link> link) {
@@ -151,23 +149,26 @@ void Links::take_events(Handle connection) {
             case session::Event::Kind::hello: connection->retry_delay = {}; break;
             case session::Event::Kind::diverged:
                 ++divergence_count_;
-                log(LogLevel::error, "document " + event.document +
-                                         " diverged: equal changes, unequal digests");
+                log(LogLevel::error,
+                    "document " + event.document + " diverged: equal changes, unequal digests");
                 break;
             case session::Event::Kind::forked:
-                log(LogLevel::error, "document " + event.document +
-                                         ": an actor has two histories; it is not exchanged");
+                log(LogLevel::error,
+                    "document " + event.document +
+                        ": an actor has two histories; it is not exchanged");
                 break;
             case session::Event::Kind::refused:
-                log(LogLevel::error, "document " + event.document + " refused: " +
-                                         std::string(event.error ? event.error->what : "") +
-                                         (event.text.empty() ? "" : " (" + event.text + ")"));
+                log(LogLevel::error,
+                    "document " + event.document +
+                        " refused: " + std::string(event.error ? event.error->what : "") +
+                        (event.text.empty() ? "" : " (" + event.text + ")"));
                 break;
             case session::Event::Kind::closed:
                 if (event.error) {
                     connection->error = event.error->what;
-                    log(LogLevel::warning, "session with " + connection->url + " ended: " +
-                                               std::string(event.error->what));
+                    log(LogLevel::warning,
+                        "session with " + connection->url +
+                            " ended: " + std::string(event.error->what));
                     finish_sync(connection, *event.error);
                 } else {
                     finish_sync(connection, report_of(*connection));
@@ -202,8 +203,8 @@ void Links::finish_sync(Handle connection, Result<SyncReport> report) {
 void Links::ended(Handle connection, const Result<void>& how) {
     if (!how) connection->error = how.error().what;
     if (connection->session) take_events(connection);
-    finish_sync(connection, how ? fail(Errc::disconnected, "the other side hung up early")
-                                : how.error());
+    finish_sync(connection,
+                how ? fail(Errc::disconnected, "the other side hung up early") : how.error());
     // The link may be what called this: let go of it later.
     asio::post(io_, [this, connection] {
         if (closed_) return;
@@ -217,8 +218,7 @@ void Links::ended(Handle connection, const Result<void>& how) {
         }
         connection->retry_delay =
             std::clamp(connection->retry_delay * 2, kRetryDelayMin, kRetryDelayMax);
-        connection->timer =
-            std::make_unique<asio::steady_timer>(io_, connection->retry_delay);
+        connection->timer = std::make_unique<asio::steady_timer>(io_, connection->retry_delay);
         connection->timer->async_wait([this, connection](const std::error_code& error) {
             if (!error && !closed_) dial(connection);
         });

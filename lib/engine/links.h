@@ -2,6 +2,14 @@
 /// The links of a peer and the sessions that run over them.
 #pragma once
 
+#include "base/env.h"
+#include "base/link.h"
+#include "joinery/peer.h"
+#include "session/session.h"
+
+#include <asio/io_context.hpp>
+#include <asio/steady_timer.hpp>
+
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -10,14 +18,6 @@
 #include <memory>
 #include <string>
 #include <vector>
-
-#include <asio/io_context.hpp>
-#include <asio/steady_timer.hpp>
-
-#include "base/env.h"
-#include "base/link.h"
-#include "joinery/peer.h"
-#include "session/session.h"
 
 namespace joinery::detail {
 
@@ -42,7 +42,9 @@ class Links {
     /// Dials, and dials again when the link breaks.
     void keep_connected(std::string url);
     /// Dials once; @p done is called once.
-    void sync(std::string url, std::vector<std::string> patterns, std::chrono::milliseconds timeout,
+    void sync(std::string url,
+              std::vector<std::string> patterns,
+              std::chrono::milliseconds timeout,
               OnSynced done);
     /// A document's frontier, durable frontier or digest may have changed.
     void document_changed(std::string_view id);
@@ -56,11 +58,11 @@ class Links {
     /// One link with its session, or the wish for one.
     struct Connection {
         std::string url;
-        bool keep = false;             ///< Dial again when it ends.
+        bool keep = false;  ///< Dial again when it ends.
         std::chrono::milliseconds retry_delay{0};
         std::unique_ptr<Link> link;
         std::unique_ptr<session::Session> session;
-        Bytes held;                    ///< A message that the link had no room for.
+        Bytes held;  ///< A message that the link had no room for.
         bool has_held = false;
         bool closing = false;
         std::string error;

@@ -1,10 +1,10 @@
 #include "engine/match.h"
 
-#include <algorithm>
-#include <map>
-
 #include "crdt/cursor.h"
 #include "crdt/hash.h"
+
+#include <algorithm>
+#include <map>
 
 namespace joinery::detail {
 namespace {
@@ -23,7 +23,8 @@ void append_canonical(const Plain& value, crdt::ByteWriter& out) {
     } else if (value.is_array()) {
         out.u8('[');
         out.varint(value.array().size());
-        for (const Plain& element : value.array()) append_canonical(element, out);
+        for (const Plain& element : value.array())
+            append_canonical(element, out);
     } else {
         const Value& scalar = value.scalar();
         out.u8(static_cast<std::uint8_t>(scalar.type()));
@@ -62,10 +63,9 @@ std::vector<std::pair<std::size_t, std::size_t>> common_pairs(std::span<const By
     std::vector<std::uint32_t> length((current.size() + 1) * width, 0);
     for (std::size_t i = current.size(); i-- > 0;) {
         for (std::size_t j = target.size(); j-- > 0;) {
-            length[i * width + j] =
-                current[i] == target[j]
-                    ? length[(i + 1) * width + j + 1] + 1
-                    : std::max(length[(i + 1) * width + j], length[i * width + j + 1]);
+            length[i * width + j] = current[i] == target[j] ? length[(i + 1) * width + j + 1] + 1
+                                                            : std::max(length[(i + 1) * width + j],
+                                                                       length[i * width + j + 1]);
         }
     }
     std::vector<std::pair<std::size_t, std::size_t>> pairs;
@@ -87,7 +87,8 @@ std::vector<std::pair<std::size_t, std::size_t>> common_pairs(std::span<const By
 std::vector<std::pair<std::size_t, std::size_t>> greedy_pairs(std::span<const Bytes> current,
                                                               std::span<const Bytes> target) {
     std::map<Bytes, std::vector<std::size_t>> places;
-    for (std::size_t i = 0; i < current.size(); ++i) places[current[i]].push_back(i);
+    for (std::size_t i = 0; i < current.size(); ++i)
+        places[current[i]].push_back(i);
     std::vector<std::pair<std::size_t, std::size_t>> pairs;
     std::size_t next = 0;
     for (std::size_t j = 0; j < target.size(); ++j) {
@@ -104,7 +105,8 @@ std::vector<std::pair<std::size_t, std::size_t>> greedy_pairs(std::span<const By
 std::vector<Bytes> canonical_all(std::span<const Plain> values) {
     std::vector<Bytes> out;
     out.reserve(values.size());
-    for (const Plain& value : values) out.push_back(canonical_bytes(value));
+    for (const Plain& value : values)
+        out.push_back(canonical_bytes(value));
     return out;
 }
 
@@ -183,8 +185,8 @@ std::set<std::size_t> longest_increasing(std::span<const std::optional<std::size
     std::vector<std::optional<std::size_t>> before(values.size());
     for (std::size_t i = 0; i < values.size(); ++i) {
         if (!values[i]) continue;
-        const auto at = std::ranges::lower_bound(tails, *values[i], {},
-                                                 [&](std::size_t tail) { return *values[tail]; });
+        const auto at = std::ranges::lower_bound(
+            tails, *values[i], {}, [&](std::size_t tail) { return *values[tail]; });
         if (at != tails.begin()) before[i] = *(at - 1);
         if (at == tails.end()) {
             tails.push_back(i);
@@ -194,7 +196,8 @@ std::set<std::size_t> longest_increasing(std::span<const std::optional<std::size
     }
     std::set<std::size_t> out;
     if (tails.empty()) return out;
-    for (std::optional<std::size_t> at = tails.back(); at; at = before[*at]) out.insert(*at);
+    for (std::optional<std::size_t> at = tails.back(); at; at = before[*at])
+        out.insert(*at);
     return out;
 }
 

@@ -1,3 +1,9 @@
+#include "engine/core.h"
+#include "engine/links.h"
+#include "engine/task_thread.h"
+#include "engine/writer.h"
+#include "joinery/peer.h"
+
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
@@ -6,21 +12,15 @@
 #include <future>
 #include <thread>
 
-#include "engine/core.h"
-#include "engine/links.h"
-#include "engine/task_thread.h"
-#include "engine/writer.h"
-#include "joinery/peer.h"
-
 namespace joinery {
 namespace detail {
 namespace {
 
 constexpr std::size_t kNameSizeMax = 64;
 
-// Threads: the app's own (Document calls, under the document's lock); the writer (group commits); io (links and
-// sessions); snapshots; callbacks, unless the app gives an executor. They meet in DocumentCore, whose lock none
-// of them holds while it waits for another.
+// Threads: the app's own (Document calls, under the document's lock); the writer (group commits);
+// io (links and sessions); snapshots; callbacks, unless the app gives an executor. They meet in
+// DocumentCore, whose lock none of them holds while it waits for another.
 class PeerImpl : public Peer {
   public:
     explicit PeerImpl(Options options)
@@ -58,16 +58,19 @@ class PeerImpl : public Peer {
         };
         JOINERY_TRY(core_, Core::open(std::move(store), *clock_, random, std::move(hooks)));
         links_ = std::make_unique<Links>(
-            io_, *core_, *clock_,
-            Links::Options{options_.name, core_->proof().device,
+            io_,
+            *core_,
+            *clock_,
+            Links::Options{options_.name,
+                           core_->proof().device,
                            [this](LogLevel level, const std::string& text) { log(level, text); }});
         Writer::Options writer_options;
         writer_options.flush_interval = options_.flush_interval;
         writer_options.poll_interval = options_.poll_interval;
         writer_options.on_changed = [this](const Core::Changed& changed) { committed(changed); };
         writer_options.on_error = [this](const Error& error) {
-            log(LogLevel::error, "changes could not be stored, trying again: " +
-                                     std::string(error.what));
+            log(LogLevel::error,
+                "changes could not be stored, trying again: " + std::string(error.what));
         };
         writer_ = std::make_unique<Writer>(*core_, std::move(writer_options));
         io_thread_ = std::thread([this] { io_.run(); });
@@ -101,13 +104,19 @@ class PeerImpl : public Peer {
         // Shared: the io thread may still be inside set_value() when the answer is here already.
         const auto promise = std::make_shared<std::promise<Result<SyncReport>>>();
         auto future = promise->get_future();
-        asio::post(io_, [this, promise, timeout, to = std::string(url),
-                         wanted = std::move(patterns)]() mutable {
-            links_->sync(std::move(to), std::move(wanted), timeout,
-                         [promise](Result<SyncReport> report) {
-                             promise->set_value(std::move(report));
-                         });
-        });
+        asio::post(io_,
+                   [this,
+                    promise,
+                    timeout,
+                    to = std::string(url),
+                    wanted = std::move(patterns)]() mutable {
+                       links_->sync(std::move(to),
+                                    std::move(wanted),
+                                    timeout,
+                                    [promise](Result<SyncReport> report) {
+                                        promise->set_value(std::move(report));
+                                    });
+                   });
         return future.get();
     }
 
@@ -142,8 +151,8 @@ class PeerImpl : public Peer {
     void committed(const Core::Changed& changed) {
         bool snapshot_due = false;
         for (const auto& document : changed) {
-            snapshot_due = snapshot_due ||
-                           document->snapshot_due(options_.snapshot_interval).has_value();
+            snapshot_due =
+                snapshot_due || document->snapshot_due(options_.snapshot_interval).has_value();
             asio::post(io_, [this, document] { links_->document_changed(document->id()); });
         }
         if (!snapshot_due || snapshotting_.exchange(true)) return;

@@ -1,12 +1,12 @@
 #include "engine/reconcile.h"
 
+#include "engine/match.h"
+
 #include <algorithm>
 #include <limits>
 #include <map>
 #include <optional>
 #include <set>
-
-#include "engine/match.h"
 
 namespace joinery::detail {
 namespace {
@@ -21,7 +21,8 @@ Result<void> reconcile_list(Transaction& transaction,
                             const PlainArray& target,
                             const SetOptions& options);
 
-/// Inserts @p value, with all that is in it, as the element that @p by_key names, or one of its own.
+/// Inserts @p value, with all that is in it, as the element that @p by_key names, or one of its
+/// own.
 Result<void> insert_value(Transaction& transaction,
                           ContainerIndex list,
                           std::size_t index,
@@ -41,8 +42,8 @@ Result<void> insert_value(Transaction& transaction,
     return reconcile_list(transaction, child, value.array(), options);
 }
 
-/// Makes one list equal to its target: erases what has no match, then walks the target in order and puts
-/// each element that does not stand right after the one before it there.
+/// Makes one list equal to its target: erases what has no match, then walks the target in order and
+/// puts each element that does not stand right after the one before it there.
 class ListReconciler {
   public:
     ListReconciler(Transaction& transaction,
@@ -71,8 +72,7 @@ class ListReconciler {
             }
             const ElementIndex element = elements_[*current];
             if (!staying.contains(i)) JOINERY_TRY_VOID(move_behind(element, previous));
-            JOINERY_TRY_VOID(
-                reconcile_slot(transaction_, list_, element, target_[i], options_));
+            JOINERY_TRY_VOID(reconcile_slot(transaction_, list_, element, target_[i], options_));
             previous = element;
         }
         return {};
@@ -119,8 +119,8 @@ class ListReconciler {
     Result<crdt::Names::ElementKey> name_of(const Plain& value, std::string_view field) {
         crdt::Names::ElementKey key;
         JOINERY_TRY(key.field, transaction_.key(field));
-        key.value = field.empty() ? content_key(value)
-                                  : find_member(value.object(), field)->scalar();
+        key.value =
+            field.empty() ? content_key(value) : find_member(value.object(), field)->scalar();
         while (true) {
             const auto element = transaction_.document().names().find_element(list_, key);
             if (element == crdt::kNone) break;
@@ -159,7 +159,9 @@ Result<void> reconcile_list(Transaction& transaction,
 }
 
 /// Rule J3: whether @p target was met by counting.
-Result<bool> reconcile_counter(Transaction& transaction, ContainerIndex counter, const Plain& target) {
+Result<bool> reconcile_counter(Transaction& transaction,
+                               ContainerIndex counter,
+                               const Plain& target) {
     if (!target.is_scalar() || target.scalar().type() != ValueType::integer) return false;
     const Int128 difference =
         target.scalar().as_integer() - transaction.document().state().counter_sum(counter);
@@ -191,7 +193,8 @@ Result<void> reconcile_map(Transaction& transaction,
     }
     // The order of slots is not one that other peers share; that of keys is.
     std::ranges::sort(surplus, {}, [&](crdt::KeyIndex key) { return names.key(key); });
-    for (const crdt::KeyIndex key : surplus) JOINERY_TRY_VOID(transaction.erase(container, key));
+    for (const crdt::KeyIndex key : surplus)
+        JOINERY_TRY_VOID(transaction.erase(container, key));
     for (const auto& [name, value] : target) {
         JOINERY_TRY(const crdt::KeyIndex key, transaction.key(name));
         JOINERY_TRY_VOID(reconcile_slot(transaction, container, key, value, options));

@@ -1,11 +1,11 @@
 // What the operating system gives: time, randomness, disks.
 
+#include "joinery/peer.h"
+#include "persist/lmdb_store.h"
+
 #include <sodium.h>
 
 #include <chrono>
-
-#include "joinery/peer.h"
-#include "persist/lmdb_store.h"
 
 namespace joinery {
 namespace {

@@ -1,15 +1,16 @@
 #include "engine/tx_core.h"
 
-#include <charconv>
-
 #include "crdt/patch.h"
 #include "engine/reconcile.h"
+
+#include <charconv>
 
 namespace joinery::detail {
 namespace {
 
 /// What a slot of @p container that a token names shows; nothing if there is no such slot.
-crdt::Shown step(const crdt::Document& document, crdt::ContainerIndex container,
+crdt::Shown step(const crdt::Document& document,
+                 crdt::ContainerIndex container,
                  const std::string& token) {
     const crdt::State& state = document.state();
     if (!crdt::has_elements(document.names().container(container).kind)) {
@@ -28,7 +29,8 @@ bool has_slots(const crdt::Shown& shown) {
 }
 
 /// Follows the first @p count tokens from the root.
-Result<crdt::Shown> follow(const crdt::Document& document, const std::vector<std::string>& tokens,
+Result<crdt::Shown> follow(const crdt::Document& document,
+                           const std::vector<std::string>& tokens,
                            std::size_t count) {
     crdt::Shown shown{crdt::Kind::map, nullptr, crdt::kRoot};
     for (std::size_t i = 0; i < count; ++i) {

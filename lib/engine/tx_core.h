@@ -2,13 +2,13 @@
 /// Paths: from JSON Pointers to slots, and the verbs of Tx on them.
 #pragma once
 
+#include "crdt/transaction.h"
+#include "joinery/document.h"
+
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "crdt/transaction.h"
-#include "joinery/document.h"
 
 namespace joinery::detail {
 

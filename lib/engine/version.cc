@@ -1,6 +1,6 @@
-#include <charconv>
-
 #include "joinery/document.h"
+
+#include <charconv>
 
 namespace joinery {
 namespace {
@@ -79,8 +79,8 @@ std::optional<WallTime> parse_time(std::string_view text) {
         in.expect(":");
         offset_minutes = sign * (offset_hours * 60 + in.digits(2, 0, 59));
     }
-    const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(month),
-                                           std::chrono::day(day)};
+    const std::chrono::year_month_day date{
+        std::chrono::year(year), std::chrono::month(month), std::chrono::day(day)};
     if (!in.finished() || !date.ok()) return std::nullopt;
     const auto days = std::chrono::sys_days(date).time_since_epoch();
     const std::int64_t seconds = (hour * 60 + minute - offset_minutes) * 60 + second;

@@ -32,7 +32,8 @@ Result<void> Writer::flush() {
     return {};
 }
 
-/// Returns when there is something to commit, when it is time to look for others' commits, or at the end.
+/// Returns when there is something to commit, when it is time to look for others' commits, or at
+/// the end.
 void Writer::wait_for_work(std::unique_lock<std::mutex>& lock) {
     const auto urgent = [&] { return stopping_ || asked_ != answered_; };
     wake_.wait_for(lock, options_.poll_interval, [&] { return urgent() || pending_; });

@@ -2,14 +2,14 @@
 /// Group commit: the thread that makes changes durable, many in one transaction.
 #pragma once
 
+#include "engine/core.h"
+
 #include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
 #include <optional>
 #include <thread>
-
-#include "engine/core.h"
 
 namespace joinery::detail {
 
@@ -33,7 +33,8 @@ class Writer {
 
     /// Something is pending: commit within the flush interval. Any thread.
     void wake();
-    /// Waits until all that was pending at the call is durable; the Error of the commit that failed.
+    /// Waits until all that was pending at the call is durable; the Error of the commit that
+    /// failed.
     Result<void> flush();
 
   private:

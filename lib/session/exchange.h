@@ -162,9 +162,9 @@ class Exchange {
     bool awaiting_ = false;   // They owe theirs.
     bool check_due_ = false;
     bool ack_due_ = false;
-    bool waiting_ = false;           // Nothing can be judged until the document has settled.
-    std::unique_ptr<Asked> asked_;   // The check that they have not answered.
-    std::unique_ptr<Check> held_;    // The check that we have not answered.
+    bool waiting_ = false;          // Nothing can be judged until the document has settled.
+    std::unique_ptr<Asked> asked_;  // The check that they have not answered.
+    std::unique_ptr<Check> held_;   // The check that we have not answered.
     std::uint64_t sent_count_ = 0, received_count_ = 0;  // Messages of changes.
     std::uint64_t changes_sent_ = 0, changes_received_ = 0;
 

@@ -1,7 +1,13 @@
 /// @file
-/// What the sync protocol needs of the documents, as the engine offers it. The session decides what to
-/// ask and say; the engine owns documents, locks and the store.
+/// What the sync protocol needs of the documents, as the engine offers it. The session decides what
+/// to ask and say; the engine owns documents, locks and the store.
 #pragma once
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "crdt/dictionary.h"
+#include "crdt/document.h"
+#include "crdt/seal.h"
 
 #include <algorithm>
 #include <array>
@@ -12,12 +18,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "base/bytes.h"
-#include "base/result.h"
-#include "crdt/dictionary.h"
-#include "crdt/document.h"
-#include "crdt/seal.h"
 
 namespace joinery::session {
 
@@ -47,21 +47,22 @@ class DocumentPort {
     virtual const std::string& id() const = 0;
     /// How far the document is here, changes not yet sealed left out.
     virtual Frontier frontier() const = 0;
-    /// The digest at exactly frontier(); nullopt while the document holds what frontier() leaves out:
-    /// changes not yet sealed, changes that came and are not yet stored.
+    /// The digest at exactly frontier(); nullopt while the document holds what frontier() leaves
+    /// out: changes not yet sealed, changes that came and are not yet stored.
     virtual std::optional<Digest> digest() const = 0;
 
     /// A message's worth of the changes that @p theirs lacks.
     struct Missing {
-        Bytes changes;                  ///< As crdt::encode_changes makes them; empty if none is missing.
+        Bytes changes;  ///< As crdt::encode_changes makes them; empty if none is missing.
         std::vector<crdt::Seal> seals;  ///< One for each chain that ends in `changes`, at its end.
         std::size_t change_count = 0;
-        bool more = false;              ///< Other changes are missing still.
+        bool more = false;  ///< Other changes are missing still.
     };
     /// Encodes changes that @p theirs lacks, in an order that respects dependencies, up to about
     /// @p size_max bytes (one change may be larger), and advances @p theirs over them. Where
     /// @p theirs is ahead of this document, those chains are left alone.
-    virtual Result<Missing> encode_missing(Frontier& theirs, crdt::EncoderDictionary& dictionary,
+    virtual Result<Missing> encode_missing(Frontier& theirs,
+                                           crdt::EncoderDictionary& dictionary,
                                            std::size_t size_max) = 0;
     /// Decodes, checks hashes and seals, applies and stores. All or none. `not_found` if a
     /// predecessor or dependency is missing, `malformed`, `untrusted`, `over_limit`, `io`.

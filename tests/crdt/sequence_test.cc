@@ -2,10 +2,9 @@
 // definition.
 #include "crdt/sequence.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <array>
+#include <gtest/gtest.h>
 #include <map>
 #include <numeric>
 #include <set>
@@ -66,13 +65,15 @@ class TreeModel {
             return name(log_[a]) < name(log_[b]);
         });
         order_.clear();
-        for (const std::size_t child : right_[kEdge]) visit(child);
+        for (const std::size_t child : right_[kEdge])
+            visit(child);
     }
     const Order& order() const { return order_; }
 
   private:
     bool is_below(std::size_t op, std::size_t ancestor) const {
-        while (op != kEdge && op != ancestor) op = parents_.at(op);
+        while (op != kEdge && op != ancestor)
+            op = parents_.at(op);
         return op == ancestor;
     }
     std::size_t position(std::size_t op) const {
@@ -80,9 +81,11 @@ class TreeModel {
                                         order_.begin());
     }
     void visit(std::size_t op) {
-        for (const std::size_t child : left_[op]) visit(child);
+        for (const std::size_t child : left_[op])
+            visit(child);
         order_.push_back(op);
-        for (const std::size_t child : right_[op]) visit(child);
+        for (const std::size_t child : right_[op])
+            visit(child);
     }
 
     const Log& log_;
@@ -138,9 +141,10 @@ struct Replica {
 
     Item insert(const Log& log, std::size_t op) {
         const Insert& in = log[op];
-        const Item made =
-            sequence.insert(chain_of(in.actor), in.counter, item(in.left), item(in.right),
-                            [this](auto a, auto b) { return less(a, b); });
+        const Item made = sequence.insert(
+            chain_of(in.actor), in.counter, item(in.left), item(in.right), [this](auto a, auto b) {
+                return less(a, b);
+            });
         EXPECT_EQ(made, arrived.size());
         arrived.push_back(op);
         item_of[op] = made;
@@ -229,7 +233,8 @@ class World {
     Item insert_at(std::size_t peer, std::size_t index) {
         Replica& replica = replicas[peer];
         const Order order = replica.order();
-        return insert_between(peer, index == 0 ? kEdge : order[index - 1],
+        return insert_between(peer,
+                              index == 0 ? kEdge : order[index - 1],
                               index == order.size() ? kEdge : order[index]);
     }
     Item insert_between(std::size_t peer, std::size_t left, std::size_t right) {
@@ -278,12 +283,14 @@ class World {
     }
     Order by_tree(const Order& arrived) const {
         TreeModel model(log);
-        for (const std::size_t op : arrived) model.insert(op);
+        for (const std::size_t op : arrived)
+            model.insert(op);
         return model.order();
     }
     Order by_scan(const Order& arrived) const {
         Order order;
-        for (const std::size_t op : arrived) scan_insert(log, order, op);
+        for (const std::size_t op : arrived)
+            scan_insert(log, order, op);
         return order;
     }
 
@@ -297,7 +304,8 @@ TEST(Sequence, EqualsBothDefinitionsOnRandomConcurrentHistories) {
     for (std::uint64_t seed = 0; seed < 400; ++seed) {
         SCOPED_TRACE("seed " + std::to_string(seed));
         World world(seed, 2 + seed % 4);
-        for (int i = 0; i < 30; ++i) world.step();
+        for (int i = 0; i < 30; ++i)
+            world.step();
         world.merge_all();
         for (const Replica& replica : world.replicas) {
             ASSERT_EQ(world.by_scan(replica.arrived), world.by_tree(replica.arrived));
@@ -339,8 +347,8 @@ TEST(Sequence, ConvergesToTheTreeForAnyNeighboursThatItAccepts) {
                 expect_equal(replica, world.log, world.by_tree(replica.arrived)));
             ASSERT_EQ(replica.order(), world.replicas[0].order());
             Sequence loaded;
-            ASSERT_TRUE(loaded.load(replica.places(),
-                                    [&](auto a, auto b) { return replica.less(a, b); }));
+            ASSERT_TRUE(
+                loaded.load(replica.places(), [&](auto a, auto b) { return replica.less(a, b); }));
             loaded.check();
         }
     }
@@ -401,7 +409,8 @@ TEST(Sequence, KeepsRunsWholeWhereverTheyAreTyped) {
         SCOPED_TRACE("seed " + std::to_string(seed));
         World world(seed, 3);
         const std::size_t base = world.source.below(5);
-        for (std::size_t i = 0; i < base; ++i) world.insert_at(0, i);
+        for (std::size_t i = 0; i < base; ++i)
+            world.insert_at(0, i);
         world.pull(1, 0, base);
         world.pull(2, 0, base);
         const std::size_t gap = world.source.below(base + 1);
@@ -447,11 +456,13 @@ void edit_and_undo(std::uint64_t seed, int steps) {
             replica.show(static_cast<Item>(world.source.below(order.size())),
                          world.source.chance(40));
         } else {
-            for (std::size_t n = world.source.below(5); n > 0 && !order.empty(); --n) pop();
+            for (std::size_t n = world.source.below(5); n > 0 && !order.empty(); --n)
+                pop();
         }
     }
     ASSERT_NO_FATAL_FAILURE(expect_equal(replica, world.log, order));
-    while (!order.empty()) pop();
+    while (!order.empty())
+        pop();
     ASSERT_NO_FATAL_FAILURE(expect_equal(replica, world.log, order));
 }
 
@@ -466,7 +477,8 @@ TEST(Sequence, LoadsWhatItHeldAndGoesOnAlike) {
     for (std::uint64_t seed = 0; seed < 150; ++seed) {
         SCOPED_TRACE("seed " + std::to_string(seed));
         World world(seed, 2 + seed % 3);
-        for (int i = 0; i < 25; ++i) world.step();
+        for (int i = 0; i < 25; ++i)
+            world.step();
         Replica& first = world.replicas[0];
         // The same peer, restarted from its own places.
         Replica second;
@@ -480,7 +492,8 @@ TEST(Sequence, LoadsWhatItHeldAndGoesOnAlike) {
         }
         ASSERT_NO_FATAL_FAILURE(expect_equal(second, world.log, first.order()));
         const std::size_t saved = first.arrived.size();
-        for (int i = 0; i < 25; ++i) world.step();
+        for (int i = 0; i < 25; ++i)
+            world.step();
         for (std::size_t i = saved; i < first.arrived.size(); ++i) {
             second.insert(world.log, first.arrived[i]);
         }
@@ -489,7 +502,8 @@ TEST(Sequence, LoadsWhatItHeldAndGoesOnAlike) {
             second.show(item, first.visible[first.item_of.at(second.arrived[item])]);
         }
         ASSERT_NO_FATAL_FAILURE(expect_equal(second, world.log, first.order()));
-        while (second.arrived.size() > saved) second.pop();
+        while (second.arrived.size() > saved)
+            second.pop();
         second.sequence.check();
     }
 }
@@ -499,7 +513,8 @@ bool is_true_claim(const std::vector<LoadedPlace>& places) {
     Log log;
     std::set<std::pair<std::uint32_t, std::uint64_t>> names;
     for (const LoadedPlace& place : places) {
-        log.push_back({place.dot.chain, place.dot.counter,
+        log.push_back({place.dot.chain,
+                       place.dot.counter,
                        place.left == kNoItem ? kEdge : place.left,
                        place.right == kNoItem ? kEdge : place.right});
         if (!names.insert(name(log.back())).second) return false;
@@ -530,7 +545,8 @@ TEST(Sequence, LoadTakesAClaimOnlyIfItIsTrue) {
     for (std::uint64_t seed = 0; seed < 3000; ++seed) {
         SCOPED_TRACE("seed " + std::to_string(seed));
         World world(seed, 3);
-        for (int i = 0; i < 12; ++i) world.step();
+        for (int i = 0; i < 12; ++i)
+            world.step();
         world.merge_all();
         std::vector<LoadedPlace> places = world.replicas[0].places();
         if (places.size() < 2) continue;
@@ -568,7 +584,8 @@ TEST(Sequence, LoadRefusesTwoPlacesThatEachNeedTheOther) {
 
 TEST(Sequence, RefusesNeighboursThatNoPeerEverSawTogether) {
     World world(0, 1);
-    for (std::size_t i = 0; i < 3; ++i) world.insert_at(0, i);
+    for (std::size_t i = 0; i < 3; ++i)
+        world.insert_at(0, i);
     const Sequence& sequence = world.replicas[0].sequence;
     EXPECT_TRUE(sequence.accepts(0, 1));
     EXPECT_TRUE(sequence.accepts(kNoItem, 0));
@@ -617,7 +634,8 @@ void edit_at_large(std::uint64_t seed, std::size_t count) {
     std::vector<Item> walked;
     sequence.for_each_visible([&](Item item) { walked.push_back(item); });
     ASSERT_EQ(walked, shown);
-    while (sequence.item_count() > 0) sequence.pop();
+    while (sequence.item_count() > 0)
+        sequence.pop();
     sequence.check();
 }
 
@@ -636,7 +654,8 @@ TEST(Sequence, FindsDotsHoweverTheCountersAreSpread) {
         std::uint64_t absent = 0;
         for (std::size_t i = 0; i < counters.size(); ++i) {
             ASSERT_EQ(sequence.find(0, counters[i]), static_cast<Item>(i));
-            for (; absent < counters[i]; ++absent) ASSERT_FALSE(sequence.find(0, absent));
+            for (; absent < counters[i]; ++absent)
+                ASSERT_FALSE(sequence.find(0, absent));
             absent = counters[i] + 1;
             if (power == 1 || i + 1 == counters.size()) continue;
             absent = std::max(absent, counters[i + 1] - 9);
@@ -671,7 +690,8 @@ TEST(Sequence, HidingAndShowingAllInAnyOrderKeepsTheTreeSound) {
             for (std::size_t i = items.size(); i > 1; --i) {
                 std::swap(items[i - 1], items[source.below(i)]);
             }
-            for (const Item item : items) sequence.set_visible(item, on);
+            for (const Item item : items)
+                sequence.set_visible(item, on);
             sequence.check();
             EXPECT_EQ(sequence.visible_count(), on ? items.size() : 0);
         }

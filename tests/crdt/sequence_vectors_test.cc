@@ -1,18 +1,17 @@
 // Sequence against recorded and generated texts of other projects: every insert must land where
 // they say.
-#include <gtest/gtest.h>
-#include <zlib.h>
+#include "crdt/sequence.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "crdt/sequence.h"
+#include <zlib.h>
 
 namespace joinery::crdt {
 namespace {
@@ -97,12 +96,15 @@ class Replay {
         all.holds.resize(edits_.size());
         for (std::size_t i = 0; i < edits_.size(); ++i) {
             Branch branch = start_of(i);
-            for (const std::size_t parent : edits_[i].parents) pull(branch, parent);
-            for (const Patch& patch : edits_[i].patches) make(branch, i, patch);
+            for (const std::size_t parent : edits_[i].parents)
+                pull(branch, parent);
+            for (const Patch& patch : edits_[i].patches)
+                make(branch, i, patch);
             branch.holds[i] = true;
             if (children_[i] > 0) branches_[i] = std::move(branch);
         }
-        for (std::size_t i = 0; i < edits_.size(); ++i) pull(all, i);
+        for (std::size_t i = 0; i < edits_.size(); ++i)
+            pull(all, i);
         all.sequence.check();
         std::string text;
         all.sequence.for_each_visible([&](Item item) { text += all.text[item]; });
@@ -133,7 +135,8 @@ class Replay {
         }
         std::sort(missing.begin(), missing.end());
         for (const std::size_t next : missing) {
-            for (const Operation& operation : made_[next]) apply(branch, operation);
+            for (const Operation& operation : made_[next])
+                apply(branch, operation);
         }
     }
 
@@ -149,8 +152,8 @@ class Replay {
         const Item left = item_of(operation.left);
         const Item right = item_of(operation.right);
         ASSERT_TRUE(sequence.accepts(left, right));
-        const Item made = sequence.insert(operation.target.chain, operation.target.counter, left,
-                                          right, less_);
+        const Item made =
+            sequence.insert(operation.target.chain, operation.target.counter, left, right, less_);
         sequence.set_visible(made, true);
         branch.text.push_back(operation.character);
     }
@@ -245,7 +248,8 @@ std::pair<std::string, std::string> replay_trace(const std::string& path, bool a
         edit.patches = patches_of(transaction["patches"]);
         edit.chain = agents_fork ? static_cast<ChainIndex>(edits.size()) : agent;
         edit.counter = next_counter[agent];
-        for (const Patch& patch : edit.patches) next_counter[agent] += patch.inserted.size();
+        for (const Patch& patch : edit.patches)
+            next_counter[agent] += patch.inserted.size();
         edits.push_back(std::move(edit));
         agents.push_back(agent);
     }

@@ -2,9 +2,14 @@
 /// A shared document: reading it, changing it, watching it.
 ///
 /// Paths are JSON Pointers (RFC 6901): "" is the whole document, "/widgets/cpu/title" a member of a
-/// member, "/panels/3" the element at index 3, "/panels/-" the end of a list. Not for scratch data of
-/// one process: every change is kept, signed and sent.
+/// member, "/panels/3" the element at index 3, "/panels/-" the end of a list. Not for scratch data
+/// of one process: every change is kept, signed and sent.
 #pragma once
+
+#include "base/bytes.h"
+#include "base/env.h"
+#include "base/plain.h"
+#include "base/result.h"
 
 #include <chrono>
 #include <cstdint>
@@ -15,11 +20,6 @@
 #include <string_view>
 #include <vector>
 
-#include "base/bytes.h"
-#include "base/env.h"
-#include "base/plain.h"
-#include "base/result.h"
-
 namespace joinery {
 
 namespace detail {
@@ -27,7 +27,8 @@ class DocumentCore;
 class TxCore;
 }  // namespace detail
 
-/// A moment of a document: heads as (actor, seq), the change that came n-th to this store, or a time.
+/// A moment of a document: heads as (actor, seq), the change that came n-th to this store, or a
+/// time.
 struct Version {
     enum class Form : std::uint8_t { head, arrival, heads, time };
     struct Head {
@@ -45,7 +46,8 @@ struct Version {
         version.form = Form::arrival;
         return version;
     }
-    /// Parses "head", "#12", "ACTOR@SEQ[,ACTOR@SEQ...]" or an RFC 3339 time; `malformed` for others.
+    /// Parses "head", "#12", "ACTOR@SEQ[,ACTOR@SEQ...]" or an RFC 3339 time; `malformed` for
+    /// others.
     static Result<Version> parse(std::string_view text);
 };
 
@@ -58,25 +60,27 @@ struct SetOptions {
 
 /// The change in the making, inside Document::transact(). Reads see what was done so far.
 ///
-/// Every verb answers `not_found` for a missing parent or index, `malformed` for a path that does not
-/// parse or a container of another kind, `over_limit`; after an Error the document is as before the
-/// verb, and the change may go on.
+/// Every verb answers `not_found` for a missing parent or index, `malformed` for a path that does
+/// not parse or a container of another kind, `over_limit`; after an Error the document is as before
+/// the verb, and the change may go on.
 class Tx {
   public:
     explicit Tx(detail::TxCore& core) noexcept : core_(core) {}
 
-    /// Makes the value at @p path equal to @p value by the smallest change (rule J2): nothing where it is
-    /// equal, members by key, elements by their key field or else by longest common subsequence.
+    /// Makes the value at @p path equal to @p value by the smallest change (rule J2): nothing where
+    /// it is equal, members by key, elements by their key field or else by longest common
+    /// subsequence.
     Result<void> set(std::string_view path, const Plain& value, const SetOptions& options = {});
     Result<void> set(std::string_view path, Value value);
     /// Erases the member or element at @p path.
     Result<void> erase(std::string_view path);
-    /// Adds @p delta to the counter at @p path, which is made if nothing is there; `conflict` if what is
-    /// there is no counter.
+    /// Adds @p delta to the counter at @p path, which is made if nothing is there; `conflict` if
+    /// what is there is no counter.
     Result<void> increment(std::string_view path, std::int64_t delta);
     /// Inserts @p value so that it stands at the index that ends @p path; "-" appends.
     Result<void> insert(std::string_view path, const Plain& value);
-    /// Moves the element at @p from so that it stands at the index that ends @p to, in the same list.
+    /// Moves the element at @p from so that it stands at the index that ends @p to, in the same
+    /// list.
     Result<void> move(std::string_view from, std::string_view to);
     /// What is at @p path now.
     Result<Plain> read(std::string_view path = "") const;
@@ -87,13 +91,13 @@ class Tx {
 
 /// What a transaction made.
 struct Receipt {
-    bool changed = false;   ///< False: all was so already, and no change was made.
+    bool changed = false;  ///< False: all was so already, and no change was made.
     ActorId actor;
     std::uint64_t seq = 0;
 };
 
-/// One step of a change of the view; a JSON Patch (RFC 6902) that turns the view before into the view
-/// after, step by step.
+/// One step of a change of the view; a JSON Patch (RFC 6902) that turns the view before into the
+/// view after, step by step.
 struct Patch {
     enum class Kind : std::uint8_t { add, remove, replace };
     Kind kind = Kind::replace;
@@ -107,8 +111,8 @@ struct Event {
     std::vector<Patch> patches;
 };
 
-/// Stops a watch when destroyed; then its callback is not called again, and is not running unless on this
-/// very thread.
+/// Stops a watch when destroyed; then its callback is not called again, and is not running unless
+/// on this very thread.
 class Subscription {
   public:
     Subscription() = default;
@@ -138,7 +142,7 @@ struct DocumentStatus {
     std::string id;
     std::uint64_t change_count = 0;
     std::uint64_t actor_count = 0;
-    std::uint64_t stored_size = 0;  ///< Bytes in the store: changes, snapshots, seals.
+    std::uint64_t stored_size = 0;    ///< Bytes in the store: changes, snapshots, seals.
     std::uint64_t pending_count = 0;  ///< Local changes that are not durable yet.
     std::vector<Version::Head> heads;
     Digest digest;
@@ -154,21 +158,24 @@ class Document {
 
     const std::string& id() const noexcept;
 
-    /// Makes one change: calls @p body, then commits what it did, or nothing if it answers an Error,
-    /// which is passed on. Visible here at once, durable a few milliseconds later (Peer::flush waits).
+    /// Makes one change: calls @p body, then commits what it did, or nothing if it answers an
+    /// Error, which is passed on. Visible here at once, durable a few milliseconds later
+    /// (Peer::flush waits).
     ///
-    /// @p body runs under the document's lock: it must not call this or another Document, nor block.
+    /// @p body runs under the document's lock: it must not call this or another Document, nor
+    /// block.
     Result<Receipt> transact(const std::function<Result<void>(Tx&)>& body,
                              std::string_view message = {});
 
-    /// What is at @p path; `not_found` if nothing is. With a version: what was there then, by replaying
-    /// from the nearest snapshot.
+    /// What is at @p path; `not_found` if nothing is. With a version: what was there then, by
+    /// replaying from the nearest snapshot.
     Result<Plain> read(std::string_view path = "") const;
     Result<Plain> read_at(const Version& version, std::string_view path = "") const;
 
-    /// Calls @p callback for each change of what is shown at or beneath @p path, on the peer's callback
-    /// executor, in order.
-    [[nodiscard]] Subscription observe(std::string path, std::function<void(const Event&)> callback);
+    /// Calls @p callback for each change of what is shown at or beneath @p path, on the peer's
+    /// callback executor, in order.
+    [[nodiscard]] Subscription observe(std::string path,
+                                       std::function<void(const Event&)> callback);
 
     /// Changes, newest first, at most @p limit, those after @p since only.
     Result<std::vector<ChangeInfo>> log(std::size_t limit = SIZE_MAX,

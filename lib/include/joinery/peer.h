@@ -2,6 +2,12 @@
 /// A peer: one store, its documents and its links to other peers.
 #pragma once
 
+#include "base/bytes.h"
+#include "base/env.h"
+#include "base/result.h"
+#include "base/store.h"
+#include "joinery/document.h"
+
 #include <chrono>
 #include <filesystem>
 #include <functional>
@@ -10,27 +16,24 @@
 #include <string_view>
 #include <vector>
 
-#include "base/bytes.h"
-#include "base/env.h"
-#include "base/result.h"
-#include "base/store.h"
-#include "joinery/document.h"
-
 namespace joinery {
 
 /// The system's clock and random source, for apps.
 Clock& system_clock();
 Random& system_random();
 
-/// Opens or makes the LMDB store in @p directory. `not_found` if it is missing and @p create is false;
-/// else as persist says, with what to do next.
-Result<std::unique_ptr<Store>> open_store(const std::filesystem::path& directory, bool create = true);
-/// Copies the store in @p directory to @p target, empty or not there, while others may use it. The copy is of
-/// one moment, checked and durable. Errors as persist says.
-Result<void> backup_store(const std::filesystem::path& directory, const std::filesystem::path& target);
-/// Makes a store in @p target, empty or not there, from a backup; it opens under a new incarnation, so that it
-/// never writes as an actor that went on elsewhere.
-Result<void> restore_store(const std::filesystem::path& backup, const std::filesystem::path& target);
+/// Opens or makes the LMDB store in @p directory. `not_found` if it is missing and @p create is
+/// false; else as persist says, with what to do next.
+Result<std::unique_ptr<Store>> open_store(const std::filesystem::path& directory,
+                                          bool create = true);
+/// Copies the store in @p directory to @p target, empty or not there, while others may use it. The
+/// copy is of one moment, checked and durable. Errors as persist says.
+Result<void> backup_store(const std::filesystem::path& directory,
+                          const std::filesystem::path& target);
+/// Makes a store in @p target, empty or not there, from a backup; it opens under a new incarnation,
+/// so that it never writes as an actor that went on elsewhere.
+Result<void> restore_store(const std::filesystem::path& backup,
+                           const std::filesystem::path& target);
 
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
 
@@ -39,8 +42,8 @@ struct Options {
     std::string name;
     /// Longest time that a local change waits for its group commit. Longer groups more.
     std::chrono::milliseconds flush_interval{4};
-    /// Changes since a document's snapshot after which the next one is made. Fewer: faster opening, more
-    /// writing.
+    /// Changes since a document's snapshot after which the next one is made. Fewer: faster opening,
+    /// more writing.
     std::uint64_t snapshot_interval = 2048;
     /// How often to look for what other processes wrote to the store.
     std::chrono::milliseconds poll_interval{200};
@@ -56,11 +59,11 @@ struct Options {
 /// A link to another peer, for people.
 struct LinkStatus {
     std::string url;
-    std::string name;       ///< As the other side says; empty until its hello came.
+    std::string name;  ///< As the other side says; empty until its hello came.
     bool online = false;
-    bool in_step = false;   ///< Neither side lacked anything when last heard.
+    bool in_step = false;  ///< Neither side lacked anything when last heard.
     std::uint64_t received_size = 0, sent_size = 0;  ///< Bytes.
-    std::string error;      ///< Why it is not online.
+    std::string error;                               ///< Why it is not online.
 };
 
 struct PeerStatus {
@@ -86,7 +89,8 @@ class Peer {
     static Result<std::unique_ptr<Peer>> open(std::unique_ptr<Store> store, Options options = {});
     Peer(const Peer&) = delete;
     Peer& operator=(const Peer&) = delete;
-    /// Makes pending changes durable, closes links, stops. Document handles must not be used any more.
+    /// Makes pending changes durable, closes links, stops. Document handles must not be used any
+    /// more.
     virtual ~Peer() = default;
 
     /// The document @p id, made if it does not exist; `not_found` with @p create false.
@@ -101,9 +105,10 @@ class Peer {
     virtual Result<std::string> listen(std::string_view url) = 0;
     /// Keeps a link to @p url, dialling again after a while when it breaks.
     virtual Result<void> connect(std::string_view url) = 0;
-    /// Dials @p url, exchanges the documents that match @p patterns (globs; none: all) until neither side
-    /// lacks anything, and hangs up. `disconnected`, or `busy` after @p timeout.
-    virtual Result<SyncReport> sync(std::string_view url, std::vector<std::string> patterns,
+    /// Dials @p url, exchanges the documents that match @p patterns (globs; none: all) until
+    /// neither side lacks anything, and hangs up. `disconnected`, or `busy` after @p timeout.
+    virtual Result<SyncReport> sync(std::string_view url,
+                                    std::vector<std::string> patterns,
                                     std::chrono::milliseconds timeout) = 0;
 
     virtual PeerStatus status() = 0;

@@ -1,0 +1,108 @@
+// The part of State that undoes, and that remembers what slots showed.
+
+#include "crdt/state.h"
+
+#include <algorithm>
+
+namespace joinery::crdt {
+
+// --- Journal -------------------------------------------------------------------------------------
+
+void State::keep() {
+    journal_.clear();
+    undo_cells_.clear();
+    undo_places_.clear();
+}
+
+void State::undo() {
+    while (!journal_.empty()) {
+        undo_one(journal_.back());
+        journal_.pop_back();
+    }
+    keep();
+    clear_touched();
+}
+
+void State::undo_one(JournalRecord& record) {
+    switch (record.what) {
+        case Undo::remove_entry: {
+            const SlotIndex slot = find_slot(record.container, record.key);
+            const Entry& inverse = record.entry;
+            const auto is_it = [&](const Entry& e) {
+                return e.chain == inverse.chain && e.counter == inverse.counter;
+            };
+            std::size_t index = 0;
+            if (!is_it(slots_[slot].entry)) {
+                const auto others = alternatives(slots_[slot]);
+                const auto found = std::ranges::find_if(others, is_it);
+                index = static_cast<std::size_t>(found - others.begin()) + 1;
+            }
+            remove_entry_quietly(slot, index);
+            break;
+        }
+        case Undo::add_entry:
+            add_entry_quietly(record.container, record.key, std::move(record.entry));
+            break;
+        case Undo::replace_entry:
+            slots_[find_slot(record.container, record.key)].entry = std::move(record.entry);
+            // The digest may have been asked for since.
+            mark_dirty(record.container);
+            break;
+        case Undo::cell:
+            set_cell_quietly(record.container, record.key, undo_cells_.back());
+            undo_cells_.pop_back();
+            break;
+        case Undo::place: {
+            List& list = lists_[containers_[record.container].payload];
+            list.places.pop();
+            list.element_of.pop_back();
+            detach_if_empty(record.container);
+            break;
+        }
+        case Undo::places:
+            set_places_quietly(
+                record.key, undo_places_.back().winner, std::move(undo_places_.back().others));
+            undo_places_.pop_back();
+            break;
+    }
+}
+
+// --- Patches -------------------------------------------------------------------------------------
+
+void State::touch(ContainerIndex container, std::uint32_t key) {
+    if (!recording_) return;
+    const auto hash_of = [&](std::uint32_t i) {
+        return mix_hash(before_[i].container, before_[i].key);
+    };
+    const std::uint32_t known = before_index_.find(mix_hash(container, key), [&](std::uint32_t i) {
+        return before_[i].container == container && before_[i].key == key;
+    });
+    if (known != kNone) return;
+    // What an ancestor shows may hang on what is beneath it (rule M6), so ancestors come first.
+    if (container != kRoot) {
+        const Names::Container& name = names_.container(container);
+        touch(name.parent, name.key);
+    }
+    Before before{container, key, Kind::none, false, {}, kNone, 0};
+    const Shown now = shown(container, key);
+    before.kind = now.kind;
+    before.has_value = now.value != nullptr;
+    if (now.value != nullptr) before.value = *now.value;
+    if (now.kind == Kind::counter) before.sum = counter_sum(now.container);
+    if (has_elements(names_.container(container).kind)) {
+        const Element& e = element(key);
+        const List* places = list(container);
+        if (e.item != kNone && places != nullptr && places->places.is_visible(e.item)) {
+            before.item = e.item;
+        }
+    }
+    before_.push_back(std::move(before));
+    before_index_.insert(static_cast<std::uint32_t>(before_.size() - 1), hash_of);
+}
+
+void State::clear_touched() {
+    before_.clear();
+    before_index_ = FlatIndex{};
+}
+
+}  // namespace joinery::crdt
