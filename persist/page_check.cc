@@ -164,7 +164,7 @@ class Walk {
     }
 
     static Result<Node> decode_node(ByteView page, std::size_t at, bool leaf) {
-        if (at % 2 != 0 || page.size() - at < kNodeHeaderSize) return broken();
+        if (at % 2 != 0 || at > page.size() - kNodeHeaderSize) return broken();
         const ByteView in = page.subspan(at);
         Node node;
         node.low = read_native<std::uint32_t>(in);
