@@ -177,7 +177,8 @@ class Document {
     [[nodiscard]] Subscription observe(std::string path,
                                        std::function<void(const Event&)> callback);
 
-    /// Changes, newest first, at most @p limit, those after @p since only.
+    /// Stored changes (Peer::flush() stores the rest), newest first, at most @p limit, those after
+    /// @p since only.
     Result<std::vector<ChangeInfo>> log(std::size_t limit = SIZE_MAX,
                                         const Version& since = Version::none()) const;
 

@@ -1,0 +1,201 @@
+// Peers as an app uses them: real stores in temporary directories, real links on loopback.
+
+#include "joinery/peer.h"
+
+#include "joinery/json.h"
+
+#include <condition_variable>
+#include <cstdlib>
+#include <filesystem>
+#include <gtest/gtest.h>
+#include <mutex>
+#include <string>
+
+namespace joinery {
+namespace {
+
+using std::chrono_literals::operator""s;
+
+class PeerTest : public testing::Test {
+  protected:
+    PeerTest() {
+        std::string name = (std::filesystem::temp_directory_path() / "joinery-XXXXXX").string();
+        directory_ = mkdtemp(name.data());
+    }
+    ~PeerTest() override { std::filesystem::remove_all(directory_); }
+
+    std::unique_ptr<Peer> open(const std::string& name) {
+        auto store = open_store(directory_ / name);
+        EXPECT_TRUE(store.has_value());
+        Options options;
+        options.name = name;
+        auto peer = Peer::open(*std::move(store), std::move(options));
+        EXPECT_TRUE(peer.has_value());
+        return *std::move(peer);
+    }
+    static Plain json(std::string_view text) {
+        auto value = parse_json(text);
+        EXPECT_TRUE(value.has_value());
+        return *std::move(value);
+    }
+    static void set(Document& document, std::string_view path, std::string_view text) {
+        const auto done =
+            document.transact([&](Tx& tx) { return tx.set(path, json(text), SetOptions{}); });
+        ASSERT_TRUE(done.has_value()) << done.error().what;
+    }
+    static std::string print(const Document& document, std::string_view path = "") {
+        const auto value = document.read(path);
+        return value ? *print_json(*value) : std::string(value.error().what);
+    }
+
+    std::filesystem::path directory_;
+};
+
+TEST_F(PeerTest, WhatWasFlushedIsThereAfterReopening) {
+    {
+        const auto peer = open("a");
+        auto document = *peer->document("ops/main");
+        set(document, "", R"({"title":"Ops","panels":[{"id":1,"w":2},{"id":2,"w":3}]})");
+        ASSERT_TRUE(peer->flush().has_value());
+    }
+    const auto peer = open("a");
+    auto document = *peer->document("ops/main", false);
+    EXPECT_EQ(print(document), R"({"panels":[{"id":1,"w":2},{"id":2,"w":3}],"title":"Ops"})");
+    EXPECT_EQ(document.status()->change_count, 1U);
+    EXPECT_FALSE(peer->document("ops/other", false).has_value());
+}
+
+TEST_F(PeerTest, SettingWhatIsThereAlreadyMakesNoChange) {
+    const auto peer = open("a");
+    auto document = *peer->document("d");
+    const std::string text = R"({"a":[1,1,{"x":null}],"b":{},"c":[],"d":-0.0,"e":1.0})";
+    set(document, "", text);
+    const auto again =
+        document.transact([&](Tx& tx) { return tx.set("", json(text), SetOptions{}); });
+    ASSERT_TRUE(again.has_value());
+    EXPECT_FALSE(again->changed);
+    EXPECT_EQ(print(document), text);
+}
+
+TEST_F(PeerTest, AFailedTransactionLeavesNoTrace) {
+    const auto peer = open("a");
+    auto document = *peer->document("d");
+    set(document, "", R"({"a":1})");
+    const auto before = document.status()->digest;
+    const auto failed = document.transact([&](Tx& tx) -> Result<void> {
+        JOINERY_TRY_VOID(tx.set("/b", Value(std::int64_t{2})));
+        return tx.erase("/nothing");
+    });
+    ASSERT_FALSE(failed.has_value());
+    EXPECT_EQ(failed.error().code, Errc::not_found);
+    EXPECT_EQ(document.status()->digest, before);
+}
+
+TEST_F(PeerTest, ConcurrentEditsOfTwoStoresEndEqual) {
+    const auto a = open("a");
+    const auto b = open("b");
+    auto on_a = *a->document("ops/main");
+    set(on_a, "", R"({"title":"Ops","panels":[{"id":1},{"id":2},{"id":3}]})");
+    const auto url = a->listen("tcp://127.0.0.1:0");
+    ASSERT_TRUE(url.has_value()) << url.error().what;
+    // What is not stored yet is not told yet.
+    ASSERT_TRUE(a->flush().has_value());
+    ASSERT_TRUE(b->sync(*url, {}, 30s).has_value());
+    auto on_b = *b->document("ops/main", false);
+    EXPECT_EQ(print(on_b), print(on_a));
+
+    set(on_a, "/panels", R"([{"id":3},{"id":1},{"id":2}])");
+    set(on_a, "/title", R"("From a")");
+    set(on_b, "/panels", R"([{"id":1},{"id":2,"w":5},{"id":3},{"id":4}])");
+    ASSERT_TRUE(on_b.transact([](Tx& tx) { return tx.increment("/visits", 3); }).has_value());
+    ASSERT_TRUE(on_a.transact([](Tx& tx) { return tx.increment("/visits", 4); }).has_value());
+    ASSERT_TRUE(a->flush().has_value());
+    const auto report = b->sync(*url, {}, 30s);
+    ASSERT_TRUE(report.has_value()) << report.error().what;
+    EXPECT_EQ(report->received_count, 3U);
+    EXPECT_EQ(report->sent_count, 2U);
+    EXPECT_EQ(on_a.status()->digest, on_b.status()->digest);
+    EXPECT_EQ(print(on_a), print(on_b));
+    EXPECT_EQ(print(on_a, "/visits"), "7");
+    EXPECT_EQ(a->status().divergence_count + b->status().divergence_count, 0U);
+}
+
+TEST_F(PeerTest, WhoWatchesIsToldWhatTheOtherSideChanged) {
+    const auto a = open("a");
+    const auto b = open("b");
+    auto on_a = *a->document("d");
+    set(on_a, "", R"({"x":1,"y":1})");
+    const auto url = a->listen("tcp://127.0.0.1:0");
+    ASSERT_TRUE(a->flush().has_value());
+    ASSERT_TRUE(b->sync(*url, {}, 30s).has_value());
+    auto on_b = *b->document("d", false);
+    std::mutex mutex;
+    std::condition_variable told;
+    std::string path;
+    const auto watch = on_b.observe("/x", [&](const Event& event) {
+        const std::lock_guard lock(mutex);
+        path = event.patches.at(0).path;
+        told.notify_one();
+    });
+    ASSERT_TRUE(b->connect(*url).has_value());
+    set(on_a, "/y", "2");
+    set(on_a, "/x", "2");
+    std::unique_lock lock(mutex);
+    ASSERT_TRUE(told.wait_for(lock, 30s, [&] { return !path.empty(); }));
+    EXPECT_EQ(path, "/x");
+    lock.unlock();
+    EXPECT_EQ(print(on_b, "/x"), "2");
+}
+
+TEST_F(PeerTest, EarlierVersionsCanBeRead) {
+    const auto peer = open("a");
+    auto document = *peer->document("d");
+    for (const std::string text : {"1", "2", "3"})
+        set(document, "/x", text);
+    ASSERT_TRUE(peer->flush().has_value());
+    const auto at = [&](const std::string& version) {
+        const auto parsed = Version::parse(version);
+        const auto value = parsed ? document.read_at(*parsed, "/x") : parsed.error();
+        return value ? *print_json(*value) : std::string(errc_name(value.error().code));
+    };
+    EXPECT_EQ(at("#0"), "not found");
+    EXPECT_EQ(at("#1"), "1");
+    EXPECT_EQ(at("#2"), "2");
+    EXPECT_EQ(at(to_hex(peer->status().actor.view()) + "@2"), "2");
+    EXPECT_EQ(at("head"), "3");
+    EXPECT_EQ(at("2020-01-01T00:00:00Z"), "not found");
+    EXPECT_EQ(at("2100-01-01T00:00:00Z"), "3");
+    EXPECT_EQ(at("#4"), "not found");
+    const auto log = document.log();
+    ASSERT_TRUE(log.has_value());
+    ASSERT_EQ(log->size(), 3U);
+    EXPECT_EQ(log->front().arrival, 3U);
+}
+
+TEST_F(PeerTest, OpeningFromASnapshotGivesTheSame) {
+    Digest digest;
+    {
+        auto store = open_store(directory_ / "a");
+        Options options;
+        options.snapshot_interval = 8;
+        const auto peer = *Peer::open(*std::move(store), std::move(options));
+        auto document = *peer->document("d");
+        for (int i = 0; i < 100; ++i) {
+            set(document, "/k" + std::to_string(i % 7), std::to_string(i));
+            if (i % 10 == 0) {
+                ASSERT_TRUE(peer->flush().has_value());
+            }
+        }
+        digest = document.status()->digest;
+    }
+    const auto peer = open("a");
+    auto document = *peer->document("d", false);
+    EXPECT_EQ(document.status()->digest, digest);
+    EXPECT_EQ(document.status()->change_count, 100U);
+    set(document, "/more", "1");
+    ASSERT_TRUE(peer->flush().has_value());
+    EXPECT_EQ(document.log()->size(), 101U);
+}
+
+}  // namespace
+}  // namespace joinery
