@@ -72,8 +72,12 @@ Result<StoreDirectory> StoreDirectory::enter(const std::filesystem::path& direct
     StoreDirectory out(std::move(root), std::move(claim));
     // Before the first file is made: a directory that is not ours stays untouched.
     if (!out.has_database()) {
-        JOINERY_TRY_VOID(refuse_foreign_files(out.root_));
-        if (!create) return fail(Errc::not_found, "no store in this directory");
+        // Another process may be making the store: what it put there after we looked is not
+        // foreign.
+        const auto refused = refuse_foreign_files(out.root_);
+        if (!refused && !out.has_database()) return refused.error();
+        if (!create && !out.has_database())
+            return fail(Errc::not_found, "no store in this directory");
     }
     JOINERY_TRY(out.gate_, open_file(out.root_ / kGateFile, OpenMode::create));
     JOINERY_TRY_VOID(lock(out.gate_, LockKind::exclusive));
