@@ -71,7 +71,7 @@ void sort_members(PlainObject& members) {
 /// Whether the integer literal @p text is exactly @p value.
 bool holds_exactly(double value, std::string_view text) {
     // Room for a sign and the 309 digits of the greatest double.
-    std::array<char, 320> digits;
+    std::array<char, 320> digits{};
     const auto end = std::to_chars(
         digits.data(), digits.data() + digits.size(), value, std::chars_format::fixed, 0);
     return end.ec == std::errc{} && std::string_view(digits.data(), end.ptr) == text;
@@ -111,7 +111,7 @@ class PlainBuilder : public nlohmann::json_sax<nlohmann::json> {
     bool number_unsigned(number_unsigned_t value) override {
         if (std::in_range<std::int64_t>(value)) return add(Value(static_cast<std::int64_t>(value)));
         const auto real = static_cast<double>(value);
-        std::array<char, 24> digits;
+        std::array<char, 24> digits{};
         const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value);
         return number_float(real, std::string(digits.data(), end.ptr));
     }
@@ -284,16 +284,16 @@ Result<Plain> parse_json(std::string_view text, const JsonLimits& limits) {
     if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos) {
         return fail(Errc::malformed, "a zero byte in the JSON text", zero);
     }
-    const char* furthest = text.data();
+    const char* const begin = text.data();
+    const char* furthest = begin;
     PlainBuilder builder(limits);
-    const bool built =
-        nlohmann::json::sax_parse(CountingIterator(text.data(), &furthest),
-                                  CountingIterator(text.data() + text.size(), &furthest),
-                                  &builder);
+    const bool built = nlohmann::json::sax_parse(CountingIterator(begin, &furthest),
+                                                 CountingIterator(begin + text.size(), &furthest),
+                                                 &builder);
     if (built) return builder.take_root();
     JOINERY_ASSERT(builder.error().has_value());
     Error error = *builder.error();
-    if (!builder.error_has_offset()) error.at = static_cast<std::uint64_t>(furthest - text.data());
+    if (!builder.error_has_offset()) error.at = static_cast<std::uint64_t>(furthest - begin);
     return error;
 }
 
@@ -331,7 +331,7 @@ void detail::append_json_string(std::string& out, std::string_view text) {
 
 void detail::append_json_real(std::string& out, double value) {
     JOINERY_ASSERT(std::isfinite(value));
-    std::array<char, 32> digits;
+    std::array<char, 32> digits{};
     const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value);
     const std::string_view text(digits.data(), end.ptr);
     out += text;

@@ -87,23 +87,31 @@ Exchange::ChainMark& Exchange::mark_of(const ActorId& actor) {
 }
 
 void Exchange::take_stated(const Frontier& frontier, const Own& own) {
-    keep_stated(
-        static_cast<std::size_t>(std::ranges::count_if(frontier, [&](const FrontierEntry& entry) {
-            return find_entry(own.frontier, entry.actor) == nullptr;
-        })));
     theirs_ = frontier;
     knows_theirs_ = true;
     // What they made of our earlier words is not known: they are said again.
     for (ChainMark& mark : marks_)
         mark.ack_said = 0;
-    mark_heard(frontier);
+    std::size_t unknown_count = 0;
+    for (const FrontierEntry& entry : frontier) {
+        if (find_entry(own.frontier, entry.actor) == nullptr) {
+            ++unknown_count;
+        } else {
+            raise_heard(entry.actor, entry.seq);
+        }
+    }
+    keep_stated(unknown_count);
+    ack_due_ = true;
+}
+
+void Exchange::raise_heard(const ActorId& actor, std::uint64_t seq) {
+    ChainMark& mark = mark_of(actor);
+    mark.heard = std::max(mark.heard, seq);
 }
 
 void Exchange::mark_heard(const Frontier& frontier) {
-    for (const FrontierEntry& entry : frontier) {
-        ChainMark& mark = mark_of(entry.actor);
-        mark.heard = std::max(mark.heard, entry.seq);
-    }
+    for (const FrontierEntry& entry : frontier)
+        raise_heard(entry.actor, entry.seq);
     ack_due_ = true;
 }
 
@@ -136,6 +144,14 @@ void Exchange::keep_stated(std::size_t entry_count) {
 
 void Exchange::agree(const Own& own) {
     agreed_ = own.hash;
+    if (stated_entries_ != 0) {
+        // Actors that the other side named, and of which nothing came.
+        const auto is_unknown = [&](const auto& entry) {
+            return find_entry(own.frontier, entry.actor) == nullptr;
+        };
+        std::erase_if(theirs_, is_unknown);
+        std::erase_if(marks_, is_unknown);
+    }
     merge(theirs_, own.frontier);
     knows_theirs_ = true;
     dirty_ = false;
@@ -280,9 +296,9 @@ Result<void> Exchange::take_received(const Changes& message,
     context_.counters.changes_duplicate += received->duplicate;
     for (const crdt::Seal& seal : message.seals) {
         const ActorId actor = crdt::actor_of(seal.proof);
+        if (find_entry(theirs_, actor) == nullptr) keep_stated(stated_entries_ + 1);
         advance(theirs_, {actor, seal.seq, {}});
-        ChainMark& mark = mark_of(actor);
-        mark.heard = std::max(mark.heard, seal.seq);
+        raise_heard(actor, seal.seq);
     }
     ack_due_ = true;
     if (received->applied == 0) return {};
@@ -363,9 +379,10 @@ Result<void> Exchange::take(const Answer& message) {
 Result<void> Exchange::take(const Ack& message) {
     if (is_refused()) return {};
     bool is_raised = false;
+    const Frontier own = port_ != nullptr ? port_->frontier() : Frontier();
     for (const Ack::Entry& entry : message.entries) {
-        // Of chains that neither side ever spoke of nothing is kept.
-        if (find_entry(theirs_, entry.actor) == nullptr) continue;
+        // Of chains that are not here nothing is kept.
+        if (find_entry(own, entry.actor) == nullptr) continue;
         is_raised = raise_acked(entry.actor, entry.seq) || is_raised;
     }
     if (is_raised) note(Event::Kind::acknowledged);

@@ -119,6 +119,7 @@ class Exchange {
     void count_names();
     ChainMark& mark_of(const ActorId& actor);
     void take_stated(const Frontier& frontier, const Own& own);
+    void raise_heard(const ActorId& actor, std::uint64_t seq);
     void mark_heard(const Frontier& frontier);
     bool raise_acked(const ActorId& actor, std::uint64_t seq);
     void mark_acked(const Frontier& frontier);

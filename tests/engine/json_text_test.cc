@@ -96,7 +96,7 @@ TEST(ParseJson, ReadsALargerIntegerOnlyIfADoubleHoldsItExactly) {
 
 TEST(ParseJson, ReadsTheGreatestDoubleInAllItsDigitsAndNotOneMore) {
     const double greatest = std::numeric_limits<double>::max();
-    std::array<char, 320> buffer;
+    std::array<char, 320> buffer{};
     const auto end = std::to_chars(
         buffer.data(), buffer.data() + buffer.size(), greatest, std::chars_format::fixed, 0);
     std::string digits(buffer.data(), end.ptr);

@@ -189,6 +189,40 @@ TEST(Hostile, FrontiersOfActorsFromNowhereAreBounded) {
     EXPECT_EQ(end.last(Kind::closed)->error->code, Errc::over_limit);
 }
 
+TEST(Hostile, NamesOfActorsDoNotPileUp) {
+    // Each round is in order by itself: a frontier of strangers, acknowledgements, an agreement.
+    Victim victim;
+    victim.say_hello();
+    victim.say_have();
+    State state;
+    const FakeDocument& document = victim.peer.host.at("d");
+    state.frontier = hash_of(document.frontier());
+    std::size_t before = 0;
+    for (std::uint32_t round = 0; round < 200; ++round) {
+        FrontierNote note;
+        note.asks = true;
+        Ack ack;
+        for (std::uint32_t i = 0; i < 50; ++i) {
+            FrontierEntry entry;
+            entry.actor.bytes[0] = static_cast<std::uint8_t>(i + 1);
+            entry.actor.bytes[1] = static_cast<std::uint8_t>(round);
+            entry.seq = 9;
+            note.frontier.push_back(entry);
+            ack.entries.push_back({entry.actor, 9});
+        }
+        victim.say(note);
+        victim.say(ack);
+        const auto& last = victim.said.back();
+        const bool has_sent = last[1] == static_cast<std::uint8_t>(MessageType::check) ||
+                              last[1] == static_cast<std::uint8_t>(MessageType::changes);
+        if (has_sent) victim.say(Answer{0, Verdict::same});
+        victim.say(Check{0, 0, state});
+        ASSERT_FALSE(victim.end.session->is_closed());
+        if (round == 10) before = victim.end.session->memory_size();
+    }
+    EXPECT_LE(victim.end.session->memory_size(), before + 100);
+}
+
 TEST(Hostile, ABatchThatIsNoneIsRefusedForItsDocumentAlone) {
     Victim victim;
     victim.say_hello();

@@ -25,7 +25,7 @@ std::string read_file(const std::filesystem::path& path) {
                                                                &::gzclose);
     if (!file) throw std::runtime_error("cannot open " + path.string());
     std::string content;
-    std::array<char, 65536> block;
+    std::array<char, 65536> block{};
     for (;;) {
         const int size = ::gzread(file.get(), block.data(), unsigned{block.size()});
         if (size < 0) throw std::runtime_error("cannot read " + path.string());
@@ -57,7 +57,7 @@ std::vector<std::filesystem::path> list_files(const std::filesystem::path& folde
 }
 
 Bytes decode_base64(std::string_view text) {
-    Bytes bytes(text.size());
+    Bytes bytes(text.size() + 1);  // Not empty, since libsodium wants a place to write to.
     std::size_t size = 0;
     const char* end = nullptr;
     const int status = ::sodium_base642bin(bytes.data(),
