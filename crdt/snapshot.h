@@ -46,7 +46,7 @@ Bytes encode_snapshot(const Document& document);
 ///         encode_snapshot() does not write. Nothing says that the state is what the changes made:
 ///         who signed the snapshot vouches for that.
 /// @par Cost
-/// About 70 ns a slot; linear in the values read but for sorting.
+/// About 100 ns a slot; linear in the values read, but for sorting.
 Result<std::unique_ptr<Document>> decode_snapshot(ByteView in, const SnapshotLimits& limits = {});
 
 }  // namespace joinery::crdt
