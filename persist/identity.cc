@@ -20,7 +20,7 @@ constexpr std::string_view kSidecarMagic = "JNRYSIDE";
 constexpr std::uint32_t kSidecarVersion = 1;
 constexpr std::size_t kSidecarSize = 64;
 constexpr std::size_t kSidecarChecksumAt = kSidecarSize - 8;
-enum class SidecarState : std::uint32_t { open = 0, closed = 1 };
+enum class SidecarState : std::uint8_t { open = 0, closed = 1 };
 
 constexpr std::size_t kMachineIdSizeMax = 256;
 
@@ -144,10 +144,10 @@ Result<std::optional<Sidecar>> read_sidecar(const std::filesystem::path& directo
         read_u32(in.subspan(8)) != kSidecarVersion) {
         return std::optional<Sidecar>();
     }
-    const auto state = static_cast<SidecarState>(read_u32(in.subspan(12)));
+    const std::uint32_t state = read_u32(in.subspan(12));
     return std::optional<Sidecar>(
         Sidecar{.counter = read_u64(in.subspan(16)),
-                .closed = state == SidecarState::closed,
+                .closed = state == static_cast<std::uint32_t>(SidecarState::closed),
                 .transaction = read_u64(in.subspan(24)),
                 .meta_checksums = {read_u64(in.subspan(32)), read_u64(in.subspan(40))}});
 }

@@ -13,7 +13,7 @@ constexpr std::string_view kMagic = "JNRYSLOT";
 constexpr std::uint32_t kVersion = 1;
 constexpr std::size_t kSize = 32;
 constexpr std::size_t kChecksumAt = kSize - 8;
-enum class State : std::uint32_t { clean = 0, leased = 1 };
+enum class State : std::uint8_t { clean = 0, leased = 1 };
 
 Bytes encode_slot(State state, std::uint32_t generation) {
     const ByteView magic = as_bytes(kMagic);

@@ -380,14 +380,14 @@ Result<std::unique_ptr<Store>> open_lmdb_store(const std::filesystem::path& dire
     }
     JOINERY_TRY(auto entered, detail::StoreDirectory::enter(directory, options.create));
     if (!entered.has_database()) JOINERY_TRY_VOID(create_database(entered.root(), options));
-    JOINERY_TRY(auto metas,
+    JOINERY_TRY(const auto metas,
                 entered.check({options.check_size_max, options.accept_damaged_records}));
     JOINERY_TRY(auto env, open_env(entered.root(), options));
     JOINERY_TRY(const TableHandles handles, open_tables(*env));
     JOINERY_TRY(const detail::Place place,
                 detail::observe_place(entered.root(), options.machine_id_file));
     JOINERY_TRY(auto lease, detail::SlotLease::take(entered.root() / detail::kSlotsDir));
-    const detail::IdentityInput input{entered.root(), place, std::move(metas)};
+    const detail::IdentityInput input{entered.root(), place, metas};
     JOINERY_TRY(auto txn, env->begin_write());
     JOINERY_TRY(const detail::Identity identity,
                 detail::settle_identity(*txn, handles.own, input, lease, random));

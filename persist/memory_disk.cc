@@ -19,10 +19,10 @@ const VersionedTables::Records& VersionedTables::records(Table table) const {
     return tables_[number];
 }
 
-const Bytes* VersionedTables::visible(const Chain& chain, std::uint64_t version) {
+StoredPtr VersionedTables::visible(const Chain& chain, std::uint64_t version) {
     const auto found = std::find_if(
         chain.rbegin(), chain.rend(), [version](const Version& v) { return v.number <= version; });
-    return found == chain.rend() ? nullptr : found->stored.get();
+    return found == chain.rend() ? nullptr : found->stored;
 }
 
 std::optional<FoundRecord> VersionedTables::get(Table table,
@@ -31,7 +31,7 @@ std::optional<FoundRecord> VersionedTables::get(Table table,
     const Records& all = records(table);
     const auto at = all.find(key);
     if (at == all.end()) return std::nullopt;
-    const Bytes* const stored = visible(at->second, version);
+    const Bytes* const stored = visible(at->second, version).get();
     if (stored == nullptr) return std::nullopt;
     return FoundRecord{at->first, stored};
 }
@@ -41,7 +41,7 @@ std::optional<FoundRecord> VersionedTables::first_at_or_after(Table table,
                                                               std::uint64_t version) const {
     const Records& all = records(table);
     for (auto at = all.lower_bound(key); at != all.end(); ++at) {
-        const Bytes* const stored = visible(at->second, version);
+        const Bytes* const stored = visible(at->second, version).get();
         if (stored != nullptr) return FoundRecord{at->first, stored};
     }
     return std::nullopt;
@@ -53,7 +53,7 @@ std::optional<FoundRecord> VersionedTables::last_before(Table table,
     const Records& all = records(table);
     for (auto at = all.lower_bound(key); at != all.begin();) {
         --at;
-        const Bytes* const stored = visible(at->second, version);
+        const Bytes* const stored = visible(at->second, version).get();
         if (stored != nullptr) return FoundRecord{at->first, stored};
     }
     return std::nullopt;
@@ -82,12 +82,9 @@ VersionedTables VersionedTables::at(std::uint64_t version) const {
     out.newest_ = version;
     for (std::size_t table = 0; table < kTableCount; ++table) {
         for (const auto& [key, chain] : tables_[table]) {
-            const auto found =
-                std::find_if(chain.rbegin(), chain.rend(), [version](const Version& v) {
-                    return v.number <= version;
-                });
-            if (found == chain.rend() || found->stored == nullptr) continue;
-            out.tables_[table].emplace(key, Chain{*found});
+            StoredPtr stored = visible(chain, version);
+            if (stored == nullptr) continue;
+            out.tables_[table].emplace(key, Chain{{version, std::move(stored)}});
         }
     }
     return out;

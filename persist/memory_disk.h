@@ -74,7 +74,8 @@ class VersionedTables {
     using Chain = std::vector<Version>;
     using Records = std::map<Bytes, Chain, KeyLess>;
 
-    static const Bytes* visible(const Chain& chain, std::uint64_t version);
+    /// What @p version sees; null if it is erased or not yet there. The chain keeps it alive.
+    static StoredPtr visible(const Chain& chain, std::uint64_t version);
     const Records& records(Table table) const;
 
     std::array<Records, kTableCount> tables_;

@@ -214,7 +214,11 @@ FoundResult MemoryWriter::last_before(Table table, ByteView key) {
 }
 
 // Counts down to an injected failure; 0 means that none is due.
-bool is_due(std::uint64_t& until_failure) { return until_failure > 0 && --until_failure == 0; }
+bool is_due(std::uint64_t& until_failure) {
+    if (until_failure == 0) return false;
+    --until_failure;
+    return until_failure == 0;
+}
 
 Result<void> MemoryWriter::put(Table table, ByteView key, ByteView value) {
     const Guard guard(handle_.disk->mutex);

@@ -32,7 +32,7 @@ Result<DirectoryClaim> DirectoryClaim::take(DirectoryId id) {
 }
 
 DirectoryClaim::DirectoryClaim(DirectoryClaim&& other) noexcept
-    : entry_(other.entry_), held_(std::exchange(other.held_, false)) {}
+    : entry_(std::move(other.entry_)), held_(std::exchange(other.held_, false)) {}
 
 DirectoryClaim::~DirectoryClaim() {
     if (!held_) return;

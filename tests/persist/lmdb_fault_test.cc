@@ -83,7 +83,7 @@ namespace {
 class LmdbFaults : public ::testing::Test {
   protected:
     std::unique_ptr<Store> open(const LmdbOptions& options = test_options()) {
-        auto store = open_lmdb_store(dir_ / "store", options, random_);
+        auto store = open_lmdb_store(dir / "store", options, random);
         if (!store) {
             ADD_FAILURE() << store.error().what;
             std::abort();
@@ -96,8 +96,8 @@ class LmdbFaults : public ::testing::Test {
         EXPECT_FALSE(write_fault.disarm());
     }
 
-    TempDir dir_;
-    SeededRandom random_;
+    TempDir dir;
+    SeededRandom random;
 };
 
 TEST_F(LmdbFaults, AFailingSyncIsFatalForTheOpenStore) {
@@ -192,7 +192,7 @@ TEST_F(LmdbFaults, AnOpenThatCannotWriteFailsAndTheNextSucceeds) {
     JOINERY_ASSERT_OK(put_one(*open(), Table::log, "k", "v"));
     for (const int code : {ENOSPC, EIO, EDQUOT}) {
         write_fault.arm(code);
-        EXPECT_EQ(code_of(open_lmdb_store(dir_ / "store", test_options(), random_)), "io");
+        EXPECT_EQ(code_of(open_lmdb_store(dir / "store", test_options(), random)), "io");
         EXPECT_EQ(*get_one(*open(), Table::log, "k"), "v");
     }
 }
@@ -202,12 +202,12 @@ TEST_F(LmdbFaults, WhicheverCallFailsTheStoreOpensAgainWithAllThatWasCommitted) 
     for (Fault* const fault : {&sync_fault, &write_fault}) {
         for (const int code : {EIO, ENOSPC}) {
             for (int nth = 0;; ++nth) {
-                std::filesystem::remove_all(dir_ / "store");
+                std::filesystem::remove_all(dir / "store");
                 Model committed;
                 Model attempted;
                 fault->arm(code, nth);
                 for (int session = 0; session < 2; ++session) {
-                    auto store = open_lmdb_store(dir_ / "store", test_options(), random_);
+                    auto store = open_lmdb_store(dir / "store", test_options(), random);
                     for (int i = 0; store && i < 3; ++i) {
                         const std::string key = std::to_string(session) + std::to_string(i);
                         const std::string value(i == 1 ? 30000U : 10U, 'v');
@@ -231,12 +231,12 @@ TEST_F(LmdbFaults, WhicheverCallFailsTheStoreOpensAgainWithAllThatWasCommitted) 
 TEST_F(LmdbFaults, ABackupThatCannotBeWrittenLeavesNone) {
     const auto store = open();
     JOINERY_ASSERT_OK(put_one(*store, Table::log, "k", "v"));
-    JOINERY_ASSERT_OK(backup_lmdb_store(*store, dir_ / "good"));
+    JOINERY_ASSERT_OK(backup_lmdb_store(*store, dir / "good"));
     write_fault.arm(ENOSPC);
-    const auto refused = restore_lmdb_store(dir_ / "good", dir_ / "target");
+    const auto refused = restore_lmdb_store(dir / "good", dir / "target");
     ASSERT_EQ(code_of(refused), "io");
-    EXPECT_TRUE(std::filesystem::is_empty(dir_ / "target"));
-    JOINERY_ASSERT_OK(restore_lmdb_store(dir_ / "good", dir_ / "target"));
+    EXPECT_TRUE(std::filesystem::is_empty(dir / "target"));
+    JOINERY_ASSERT_OK(restore_lmdb_store(dir / "good", dir / "target"));
 }
 
 TEST(RemoteFileSystems, AreKnownByTheirNumbers) {

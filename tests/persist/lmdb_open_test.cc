@@ -17,10 +17,10 @@ namespace fs = std::filesystem;
 class LmdbOpen : public ::testing::Test {
   protected:
     Result<std::unique_ptr<Store>> open(const fs::path& path,
-                                        LmdbOptions options = test_options()) {
-        return open_lmdb_store(path, options, random_);
+                                        const LmdbOptions& options = test_options()) {
+        return open_lmdb_store(path, options, random);
     }
-    Result<std::unique_ptr<Store>> open() { return open(dir_ / "store"); }
+    Result<std::unique_ptr<Store>> open() { return open(dir / "store"); }
     Incarnation incarnation_of(const fs::path& path) { return (*open(path))->incarnation(); }
     void make_store(std::string_view value = "v") {
         const auto store = open();
@@ -28,8 +28,8 @@ class LmdbOpen : public ::testing::Test {
         JOINERY_ASSERT_OK(put_one(**store, Table::log, "k", value));
     }
 
-    TempDir dir_;
-    SeededRandom random_;
+    TempDir dir;
+    SeededRandom random;
 };
 
 // Runs @p body as a user whom permissions bind, since root may do anything.
@@ -44,37 +44,37 @@ int as_nobody(const std::function<void(int)>& body) {
 TEST_F(LmdbOpen, AMissingDirectoryIsMadeOrNotFound) {
     LmdbOptions options = test_options();
     options.create = false;
-    EXPECT_EQ(code_of(open(dir_ / "store", options)), "not found");
-    EXPECT_FALSE(fs::exists(dir_ / "store"));
-    JOINERY_ASSERT_OK(open(dir_ / "store"));
-    JOINERY_ASSERT_OK(open(dir_ / "store", options));
-    EXPECT_EQ(code_of(open(dir_ / "no parent/store")), "not found");
+    EXPECT_EQ(code_of(open(dir / "store", options)), "not found");
+    EXPECT_FALSE(fs::exists(dir / "store"));
+    JOINERY_ASSERT_OK(open(dir / "store"));
+    JOINERY_ASSERT_OK(open(dir / "store", options));
+    EXPECT_EQ(code_of(open(dir / "no parent/store")), "not found");
 }
 
 TEST_F(LmdbOpen, AnEmptyDirectoryWithoutLeaveToCreateStaysEmpty) {
-    fs::create_directory(dir_ / "store");
+    fs::create_directory(dir / "store");
     LmdbOptions options = test_options();
     options.create = false;
-    EXPECT_EQ(code_of(open(dir_ / "store", options)), "not found");
-    EXPECT_TRUE(fs::is_empty(dir_ / "store"));
+    EXPECT_EQ(code_of(open(dir / "store", options)), "not found");
+    EXPECT_TRUE(fs::is_empty(dir / "store"));
 }
 
 TEST_F(LmdbOpen, APathThatIsNoDirectoryIsMalformed) {
-    write_whole(dir_ / "store", "text");
+    write_whole(dir / "store", "text");
     EXPECT_EQ(code_of(open()), "malformed");
-    EXPECT_EQ(code_of(open(dir_ / "store/below")), "malformed");
+    EXPECT_EQ(code_of(open(dir / "store/below")), "malformed");
 }
 
 TEST_F(LmdbOpen, ADirectoryOfOtherFilesIsLeftAlone) {
-    fs::create_directory(dir_ / "store");
-    write_whole(dir_ / "store/letter.txt", "dear");
+    fs::create_directory(dir / "store");
+    write_whole(dir / "store/letter.txt", "dear");
     EXPECT_EQ(code_of(open()), "conflict");
-    EXPECT_EQ(std::distance(fs::directory_iterator(dir_ / "store"), fs::directory_iterator()), 1);
+    EXPECT_EQ(std::distance(fs::directory_iterator(dir / "store"), fs::directory_iterator()), 1);
 }
 
 TEST_F(LmdbOpen, ADataFileThatIsNoStoreIsATypedError) {
-    fs::create_directory(dir_ / "store");
-    const auto data = dir_ / "store/data.mdb";
+    fs::create_directory(dir / "store");
+    const auto data = dir / "store/data.mdb";
     write_whole(data, "");
     EXPECT_EQ(code_of(open()), "damaged");
     write_whole(data, "x");
@@ -93,23 +93,23 @@ TEST_F(LmdbOpen, ADataFileThatIsNoStoreIsATypedError) {
 }
 
 TEST_F(LmdbOpen, AnotherProgramsDatabaseIsNoStore) {
-    fs::create_directory(dir_ / "store");
+    fs::create_directory(dir / "store");
     {
-        const auto env = *detail::LmdbEnv::open(dir_ / "store", {.map_size = 1U << 20U});
+        const auto env = *detail::LmdbEnv::open(dir / "store", {.map_size = 1U << 20U});
         const auto txn = *env->begin_write();
         const auto table = *txn->create_table("theirs");
         JOINERY_ASSERT_OK(txn->put(table, as_bytes("k"), as_bytes("v")));
         JOINERY_ASSERT_OK(txn->commit());
     }
-    const std::string before = read_whole(dir_ / "store/data.mdb");
+    const std::string before = read_whole(dir / "store/data.mdb");
     EXPECT_EQ(code_of(open()), "malformed");
-    EXPECT_EQ(read_whole(dir_ / "store/data.mdb"), before);
+    EXPECT_EQ(read_whole(dir / "store/data.mdb"), before);
 }
 
 TEST_F(LmdbOpen, ANewerFormatIsUnsupportedHoweverLargeTheFile) {
     make_store();
     {
-        const auto env = *detail::LmdbEnv::open(dir_ / "store", {.map_size = 256U << 20U});
+        const auto env = *detail::LmdbEnv::open(dir / "store", {.map_size = 256U << 20U});
         const auto txn = *env->begin_write();
         const auto own = *txn->open_table(detail::kOwnTableName);
         Bytes format;
@@ -122,40 +122,40 @@ TEST_F(LmdbOpen, ANewerFormatIsUnsupportedHoweverLargeTheFile) {
     EXPECT_NE(refused.error().what.find("newer"), std::string_view::npos);
     LmdbOptions unchecked = test_options();
     unchecked.check_size_max = 0;
-    EXPECT_EQ(code_of(open(dir_ / "store", unchecked)), "unsupported");
+    EXPECT_EQ(code_of(open(dir / "store", unchecked)), "unsupported");
 }
 
 TEST_F(LmdbOpen, AStoreWhoseDataFileIsGoneIsNotSilentlyMadeAnew) {
     make_store();
-    fs::remove(dir_ / "store/data.mdb");
+    fs::remove(dir / "store/data.mdb");
     EXPECT_EQ(code_of(open()), "damaged");
 }
 
 TEST_F(LmdbOpen, ACrashDuringCreationLeavesAStoreThatOpens) {
-    fs::create_directory(dir_ / "store");
-    fs::create_directory(dir_ / "store/creating");
-    write_whole(dir_ / "store/creating/data.mdb", "half");
-    write_whole(dir_ / "store/open.lock", "");
-    write_whole(dir_ / "store/users.lock", "");
+    fs::create_directory(dir / "store");
+    fs::create_directory(dir / "store/creating");
+    write_whole(dir / "store/creating/data.mdb", "half");
+    write_whole(dir / "store/open.lock", "");
+    write_whole(dir / "store/users.lock", "");
     JOINERY_ASSERT_OK(open());
-    EXPECT_FALSE(fs::exists(dir_ / "store/creating"));
+    EXPECT_FALSE(fs::exists(dir / "store/creating"));
 }
 
 TEST_F(LmdbOpen, OneProcessCannotOpenAStoreTwiceByAnyPath) {
     const auto store = open();
     JOINERY_ASSERT_OK(store);
-    fs::create_directory_symlink(dir_ / "store", dir_ / "link");
+    fs::create_directory_symlink(dir / "store", dir / "link");
     EXPECT_EQ(code_of(open()), "busy");
-    EXPECT_EQ(code_of(open(dir_ / "link")), "busy");
-    EXPECT_EQ(code_of(open(dir_ / "store/.")), "busy");
-    EXPECT_EQ(code_of(check_lmdb_store(dir_ / "store")), "busy");
-    EXPECT_EQ(code_of(backup_lmdb_store(dir_ / "store", dir_ / "backup")), "busy");
+    EXPECT_EQ(code_of(open(dir / "link")), "busy");
+    EXPECT_EQ(code_of(open(dir / "store/.")), "busy");
+    EXPECT_EQ(code_of(check_lmdb_store(dir / "store")), "busy");
+    EXPECT_EQ(code_of(backup_lmdb_store(dir / "store", dir / "backup")), "busy");
 }
 
 TEST_F(LmdbOpen, AMapSizeTooSmallIsRefused) {
     LmdbOptions options = test_options();
     options.map_size = 4096;
-    EXPECT_EQ(code_of(open(dir_ / "store", options)), "malformed");
+    EXPECT_EQ(code_of(open(dir / "store", options)), "malformed");
 }
 
 TEST_F(LmdbOpen, ADirectoryWithoutPermissionIsATypedError) {
@@ -171,17 +171,17 @@ TEST_F(LmdbOpen, ADirectoryWithoutPermissionIsATypedError) {
 
 TEST_F(LmdbOpen, AReadOnlyDirectoryIsATypedError) {
     make_store();
-    fs::permissions(dir_.path(), fs::perms(0755));
-    for (const auto& entry : fs::recursive_directory_iterator(dir_.path())) {
+    fs::permissions(dir.path(), fs::perms(0755));
+    for (const auto& entry : fs::recursive_directory_iterator(dir.path())) {
         fs::permissions(entry.path(), entry.is_directory() ? fs::perms(0555) : fs::perms(0444));
     }
     EXPECT_EQ(as_nobody([this](int) { ::_exit(code_of(open()) == "io" ? 0 : 1); }), 0);
-    fs::permissions(dir_ / "store", fs::perms(0755));
+    fs::permissions(dir / "store", fs::perms(0755));
 }
 
 TEST_F(LmdbOpen, ReopeningKeepsIncarnationSlotAndGeneration) {
     make_store();
-    const auto first = incarnation_of(dir_ / "store");
+    const auto first = incarnation_of(dir / "store");
     for (int i = 0; i < 5; ++i) {
         const auto store = open();
         JOINERY_ASSERT_OK(store);
@@ -193,38 +193,38 @@ TEST_F(LmdbOpen, ReopeningKeepsIncarnationSlotAndGeneration) {
 
 TEST_F(LmdbOpen, ACopiedDirectoryIsAnotherIncarnationAndTheOriginalIsNot) {
     make_store();
-    const auto first = incarnation_of(dir_ / "store");
-    fs::copy(dir_ / "store", dir_ / "copy", fs::copy_options::recursive);
-    const auto copied = incarnation_of(dir_ / "copy");
+    const auto first = incarnation_of(dir / "store");
+    fs::copy(dir / "store", dir / "copy", fs::copy_options::recursive);
+    const auto copied = incarnation_of(dir / "copy");
     EXPECT_NE(copied, first);
-    EXPECT_EQ(incarnation_of(dir_ / "copy"), copied);
-    EXPECT_EQ(incarnation_of(dir_ / "store"), first);
-    EXPECT_EQ(*get_one(**open(dir_ / "copy"), Table::log, "k"), "v");
+    EXPECT_EQ(incarnation_of(dir / "copy"), copied);
+    EXPECT_EQ(incarnation_of(dir / "store"), first);
+    EXPECT_EQ(*get_one(**open(dir / "copy"), Table::log, "k"), "v");
 }
 
 TEST_F(LmdbOpen, AMovedDirectoryIsAnotherIncarnation) {
     make_store();
-    const auto first = incarnation_of(dir_ / "store");
-    fs::rename(dir_ / "store", dir_ / "moved");
-    EXPECT_NE(incarnation_of(dir_ / "moved"), first);
+    const auto first = incarnation_of(dir / "store");
+    fs::rename(dir / "store", dir / "moved");
+    EXPECT_NE(incarnation_of(dir / "moved"), first);
 }
 
 TEST_F(LmdbOpen, ANewMachineIsAnotherIncarnation) {
     LmdbOptions options = test_options();
-    options.machine_id_file = dir_ / "machine-id";
+    options.machine_id_file = dir / "machine-id";
     write_whole(options.machine_id_file, "one\n");
-    const auto first = (*open(dir_ / "store", options))->incarnation();
-    EXPECT_EQ((*open(dir_ / "store", options))->incarnation(), first);
+    const auto first = (*open(dir / "store", options))->incarnation();
+    EXPECT_EQ((*open(dir / "store", options))->incarnation(), first);
     write_whole(options.machine_id_file, "two\n");
-    EXPECT_NE((*open(dir_ / "store", options))->incarnation(), first);
+    EXPECT_NE((*open(dir / "store", options))->incarnation(), first);
 }
 
 TEST_F(LmdbOpen, AnOlderDataFilePutBackIsAnotherIncarnation) {
     make_store("old");
-    const auto first = incarnation_of(dir_ / "store");
-    const std::string older = read_whole(dir_ / "store/data.mdb");
+    const auto first = incarnation_of(dir / "store");
+    const std::string older = read_whole(dir / "store/data.mdb");
     make_store("new");
-    write_whole(dir_ / "store/data.mdb", older);  // In place: the inode stays.
+    write_whole(dir / "store/data.mdb", older);  // In place: the inode stays.
     const auto store = open();
     JOINERY_ASSERT_OK(store);
     EXPECT_NE((*store)->incarnation(), first);
@@ -239,30 +239,30 @@ TEST_F(LmdbOpen, AnOlderDataFileOfTheSameSessionPutBackIsAnotherIncarnation) {
         JOINERY_ASSERT_OK(store);
         first = (*store)->incarnation();
         JOINERY_ASSERT_OK(put_one(**store, Table::log, "k", "old"));
-        older = read_whole(dir_ / "store/data.mdb");
+        older = read_whole(dir / "store/data.mdb");
         for (int i = 0; i < 4; ++i)
             JOINERY_ASSERT_OK(put_one(**store, Table::log, "k", "new"));
     }
-    write_whole(dir_ / "store/data.mdb", older);
-    EXPECT_NE(incarnation_of(dir_ / "store"), first);
+    write_whole(dir / "store/data.mdb", older);
+    EXPECT_NE(incarnation_of(dir / "store"), first);
 }
 
 TEST_F(LmdbOpen, ALostOrDamagedSidecarIsAnotherIncarnation) {
     make_store();
-    auto last = incarnation_of(dir_ / "store");
-    fs::remove(dir_ / "store/sidecar");
-    EXPECT_NE(incarnation_of(dir_ / "store"), last);
-    last = incarnation_of(dir_ / "store");
-    std::string sidecar = read_whole(dir_ / "store/sidecar");
+    auto last = incarnation_of(dir / "store");
+    fs::remove(dir / "store/sidecar");
+    EXPECT_NE(incarnation_of(dir / "store"), last);
+    last = incarnation_of(dir / "store");
+    std::string sidecar = read_whole(dir / "store/sidecar");
     ASSERT_EQ(sidecar.size(), 64U);
     sidecar[20] = static_cast<char>(sidecar[20] ^ 1);
-    write_whole(dir_ / "store/sidecar", sidecar);
-    EXPECT_NE(incarnation_of(dir_ / "store"), last);
+    write_whole(dir / "store/sidecar", sidecar);
+    EXPECT_NE(incarnation_of(dir / "store"), last);
 }
 
 TEST_F(LmdbOpen, ALostOrDamagedSlotFileRetiresTheActor) {
     make_store();
-    const auto slot_file = dir_ / "store/slots/0.lock";
+    const auto slot_file = dir / "store/slots/0.lock";
     fs::remove(slot_file);
     EXPECT_EQ((*open())->writer_generation(), 1U);
     std::string content = read_whole(slot_file);
@@ -277,48 +277,48 @@ TEST_F(LmdbOpen, ABackupOfALiveStoreRestoresUnderAnotherIncarnation) {
     JOINERY_ASSERT_OK(store);
     JOINERY_ASSERT_OK(put_one(**store, Table::log, "k", "v"));
     const auto reader = *(*store)->read();
-    JOINERY_ASSERT_OK(backup_lmdb_store(**store, dir_ / "backup"));
+    JOINERY_ASSERT_OK(backup_lmdb_store(**store, dir / "backup"));
     JOINERY_ASSERT_OK(put_one(**store, Table::log, "k", "later"));
-    JOINERY_ASSERT_OK(restore_lmdb_store(dir_ / "backup", dir_ / "restored"));
-    JOINERY_ASSERT_OK(restore_lmdb_store(dir_ / "backup", dir_ / "again"));
-    const auto restored = open(dir_ / "restored");
+    JOINERY_ASSERT_OK(restore_lmdb_store(dir / "backup", dir / "restored"));
+    JOINERY_ASSERT_OK(restore_lmdb_store(dir / "backup", dir / "again"));
+    const auto restored = open(dir / "restored");
     JOINERY_ASSERT_OK(restored);
     EXPECT_NE((*restored)->incarnation(), (*store)->incarnation());
-    EXPECT_NE((*restored)->incarnation(), incarnation_of(dir_ / "again"));
+    EXPECT_NE((*restored)->incarnation(), incarnation_of(dir / "again"));
     EXPECT_EQ(*get_one(**restored, Table::log, "k"), "v");
     EXPECT_EQ(*get_one(**store, Table::log, "k"), "later");
 }
 
 TEST_F(LmdbOpen, BackupAndRestoreRefuseTargetsThatHoldAnything) {
     make_store();
-    fs::create_directory(dir_ / "full");
-    write_whole(dir_ / "full/file", "x");
-    write_whole(dir_ / "plain", "x");
-    EXPECT_EQ(code_of(backup_lmdb_store(dir_ / "store", dir_ / "full")), "conflict");
-    EXPECT_EQ(code_of(backup_lmdb_store(dir_ / "store", dir_ / "plain")), "conflict");
-    JOINERY_ASSERT_OK(backup_lmdb_store(dir_ / "store", dir_ / "backup"));
-    EXPECT_EQ(code_of(backup_lmdb_store(dir_ / "store", dir_ / "backup")), "conflict");
-    EXPECT_EQ(code_of(restore_lmdb_store(dir_ / "backup", dir_ / "full")), "conflict");
-    EXPECT_EQ(code_of(restore_lmdb_store(dir_ / "backup", dir_ / "store")), "conflict");
-    EXPECT_EQ(code_of(restore_lmdb_store(dir_ / "nothing", dir_ / "new")), "not found");
-    EXPECT_EQ(code_of(restore_lmdb_store(dir_ / "store", dir_ / "new")), "conflict");
-    EXPECT_FALSE(fs::exists(dir_ / "new"));
+    fs::create_directory(dir / "full");
+    write_whole(dir / "full/file", "x");
+    write_whole(dir / "plain", "x");
+    EXPECT_EQ(code_of(backup_lmdb_store(dir / "store", dir / "full")), "conflict");
+    EXPECT_EQ(code_of(backup_lmdb_store(dir / "store", dir / "plain")), "conflict");
+    JOINERY_ASSERT_OK(backup_lmdb_store(dir / "store", dir / "backup"));
+    EXPECT_EQ(code_of(backup_lmdb_store(dir / "store", dir / "backup")), "conflict");
+    EXPECT_EQ(code_of(restore_lmdb_store(dir / "backup", dir / "full")), "conflict");
+    EXPECT_EQ(code_of(restore_lmdb_store(dir / "backup", dir / "store")), "conflict");
+    EXPECT_EQ(code_of(restore_lmdb_store(dir / "nothing", dir / "new")), "not found");
+    EXPECT_EQ(code_of(restore_lmdb_store(dir / "store", dir / "new")), "conflict");
+    EXPECT_FALSE(fs::exists(dir / "new"));
 }
 
 TEST_F(LmdbOpen, ADamagedBackupIsNotRestored) {
     make_store(std::string(10000, 'v'));
-    JOINERY_ASSERT_OK(backup_lmdb_store(dir_ / "store", dir_ / "backup"));
-    std::string data = read_whole(dir_ / "backup/data.mdb");
+    JOINERY_ASSERT_OK(backup_lmdb_store(dir / "store", dir / "backup"));
+    std::string data = read_whole(dir / "backup/data.mdb");
     data[data.find(std::string(200, 'v')) + 100] = 'w';
-    write_whole(dir_ / "backup/data.mdb", data);
-    EXPECT_EQ(code_of(restore_lmdb_store(dir_ / "backup", dir_ / "new")), "damaged");
-    EXPECT_TRUE(fs::is_empty(dir_ / "new"));
+    write_whole(dir / "backup/data.mdb", data);
+    EXPECT_EQ(code_of(restore_lmdb_store(dir / "backup", dir / "new")), "damaged");
+    EXPECT_TRUE(fs::is_empty(dir / "new"));
 }
 
 TEST_F(LmdbOpen, AStoreInMemoryCannotBeBackedUp) {
     MemoryDisk disk;
-    const auto store = *open_memory_store(disk, random_);
-    EXPECT_EQ(code_of(backup_lmdb_store(*store, dir_ / "backup")), "unsupported");
+    const auto store = *open_memory_store(disk, random);
+    EXPECT_EQ(code_of(backup_lmdb_store(*store, dir / "backup")), "unsupported");
 }
 
 TEST_F(LmdbOpen, RecordsThatAreDamagedMayBeAccepted) {
@@ -329,14 +329,14 @@ TEST_F(LmdbOpen, RecordsThatAreDamagedMayBeAccepted) {
         JOINERY_ASSERT_OK(put_one(**store, Table::log, "a", "1"));
         JOINERY_ASSERT_OK(put_one(**store, Table::log, "z", "2"));
     }
-    std::string data = read_whole(dir_ / "store/data.mdb");
+    std::string data = read_whole(dir / "store/data.mdb");
     data[data.find(std::string(200, 'v')) + 100] = 'w';
-    write_whole(dir_ / "store/data.mdb", data);
+    write_whole(dir / "store/data.mdb", data);
     EXPECT_EQ(code_of(open()), "damaged");
-    EXPECT_EQ((*check_lmdb_store(dir_ / "store")).damaged_record_count, 1U);
+    EXPECT_EQ((*check_lmdb_store(dir / "store")).damaged_record_count, 1U);
     LmdbOptions options = test_options();
     options.accept_damaged_records = true;
-    const auto store = open(dir_ / "store", options);
+    const auto store = open(dir / "store", options);
     JOINERY_ASSERT_OK(store);
     EXPECT_EQ(*get_one(**store, Table::log, "a"), "1");
     EXPECT_EQ(*get_one(**store, Table::log, "z"), "2");

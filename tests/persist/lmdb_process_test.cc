@@ -11,7 +11,7 @@ namespace {
 class LmdbProcesses : public ::testing::Test {
   protected:
     std::unique_ptr<Store> open() {
-        auto store = open_lmdb_store(dir_ / "store", test_options(), random_);
+        auto store = open_lmdb_store(dir / "store", test_options(), random);
         if (!store) {
             ADD_FAILURE() << store.error().what;
             std::abort();
@@ -23,8 +23,8 @@ class LmdbProcesses : public ::testing::Test {
         return std::string(20 - out.size(), '0') + out;
     }
 
-    TempDir dir_;
-    SeededRandom random_;
+    TempDir dir;
+    SeededRandom random;
 };
 
 /// The parent's word to a child that waits for it.
@@ -192,7 +192,7 @@ TEST_F(LmdbProcesses, AnOlderDataFilePutBackAfterAKillIsAnotherIncarnation) {
     const Signal go;
     JOINERY_ASSERT_OK(put_one(*open(), Table::log, "k", "old"));
     const Incarnation before = open()->incarnation();
-    const std::string older = read_whole(dir_ / "store/data.mdb");
+    const std::string older = read_whole(dir / "store/data.mdb");
     Child child([&](int pipe) {
         const auto store = open();
         if (!put_one(*store, Table::log, "k", "new")) ::_exit(1);
@@ -201,7 +201,7 @@ TEST_F(LmdbProcesses, AnOlderDataFilePutBackAfterAKillIsAnotherIncarnation) {
     });
     ASSERT_EQ(child.next_report(), 1U);
     child.kill_hard();
-    write_whole(dir_ / "store/data.mdb", older);
+    write_whole(dir / "store/data.mdb", older);
     const auto store = open();
     EXPECT_EQ(*get_one(*store, Table::log, "k"), "old");
     EXPECT_NE(store->incarnation(), before);
@@ -267,7 +267,7 @@ TEST_F(LmdbProcesses, ReadersOfADeadProcessDoNotKeepTheFileGrowing) {
     for (int i = 0; i < 200; ++i) {
         JOINERY_ASSERT_OK(put_one(*store, Table::log, "k", std::string(100000, 'v')));
     }
-    EXPECT_LT(std::filesystem::file_size(dir_ / "store/data.mdb"), 40U * 100000U);
+    EXPECT_LT(std::filesystem::file_size(dir / "store/data.mdb"), 40U * 100000U);
 }
 
 TEST_F(LmdbProcesses, AnothersLiveStoreCanBeBackedUp) {
@@ -282,12 +282,12 @@ TEST_F(LmdbProcesses, AnothersLiveStoreCanBeBackedUp) {
         if (!writer->commit()) ::_exit(3);
     });
     ASSERT_EQ(child.next_report(), 1U);
-    EXPECT_EQ(code_of(check_lmdb_store(dir_ / "store")), "busy");
-    JOINERY_ASSERT_OK(backup_lmdb_store(dir_ / "store", dir_ / "backup"));
+    EXPECT_EQ(code_of(check_lmdb_store(dir / "store")), "busy");
+    JOINERY_ASSERT_OK(backup_lmdb_store(dir / "store", dir / "backup"));
     go.give();
     EXPECT_EQ(child.wait(), 0);
-    JOINERY_ASSERT_OK(restore_lmdb_store(dir_ / "backup", dir_ / "restored"));
-    const auto restored = *open_lmdb_store(dir_ / "restored", test_options(), random_);
+    JOINERY_ASSERT_OK(restore_lmdb_store(dir / "backup", dir / "restored"));
+    const auto restored = *open_lmdb_store(dir / "restored", test_options(), random);
     EXPECT_EQ(*scan(*restored, Table::log), (Model{{"k", "v"}}));
     EXPECT_EQ(scan(*open(), Table::log)->size(), 2U);
     EXPECT_EQ(open()->writer_generation(), 0U);

@@ -9,13 +9,13 @@ namespace {
 
 class MemoryStores : public ::testing::Test {
   protected:
-    static std::unique_ptr<Store> open(MemoryDisk& disk, Random& random) {
-        return *open_memory_store(disk, random);
+    static std::unique_ptr<Store> open(MemoryDisk& disk, Random& source) {
+        return *open_memory_store(disk, source);
     }
-    std::unique_ptr<Store> open() { return open(disk_, random_); }
+    std::unique_ptr<Store> open() { return open(shared_disk, random); }
 
-    SeededRandom random_;
-    MemoryDisk disk_;
+    SeededRandom random;
+    MemoryDisk shared_disk;
 };
 
 TEST_F(MemoryStores, HandlesShareTheDiskAndLeaseSlotsLikeProcesses) {
@@ -45,7 +45,7 @@ TEST_F(MemoryStores, ACrashKeepsDurableCommitsRetiresActorsAndKillsHandles) {
     const ByteView view = **reader->get(Table::log, as_bytes("k"));
     const auto writer = *store->write();
     JOINERY_ASSERT_OK(writer->put(Table::log, as_bytes("lost"), as_bytes("v")));
-    disk_.crash();
+    shared_disk.crash();
     EXPECT_EQ(text_of(view), "v");
     EXPECT_EQ(code_of(reader->get(Table::log, as_bytes("k"))), "io");
     EXPECT_EQ(code_of(writer->commit()), "io");
@@ -61,7 +61,7 @@ TEST_F(MemoryStores, ACrashKeepsDurableCommitsRetiresActorsAndKillsHandles) {
 
 TEST_F(MemoryStores, ADiskThatIsLateToSyncLosesWhatItDidNot) {
     MemoryDisk disk(MemoryDisk::Durability::at_sync);
-    const auto store = open(disk, random_);
+    const auto store = open(disk, random);
     JOINERY_ASSERT_OK(put_one(*store, Table::log, "changed", "old"));
     JOINERY_ASSERT_OK(put_one(*store, Table::log, "erased", "1"));
     disk.sync();
@@ -72,26 +72,26 @@ TEST_F(MemoryStores, ADiskThatIsLateToSyncLosesWhatItDidNot) {
     JOINERY_ASSERT_OK(writer->commit());
     EXPECT_EQ(*scan(*store, Table::log), (Model{{"added", "2"}, {"changed", "new"}}));
     disk.crash();
-    const auto fresh = open(disk, random_);
+    const auto fresh = open(disk, random);
     EXPECT_EQ(*scan(*fresh, Table::log), (Model{{"changed", "old"}, {"erased", "1"}}));
 }
 
 TEST_F(MemoryStores, AKilledProcessLosesNothingThatItCommitted) {
     MemoryDisk disk(MemoryDisk::Durability::at_sync);
-    const auto one = open(disk, random_);
-    const auto two = open(disk, random_);
+    const auto one = open(disk, random);
+    const auto two = open(disk, random);
     JOINERY_ASSERT_OK(put_one(*one, Table::log, "k", "v"));
     disk.kill(*one);
     EXPECT_EQ(code_of(one->read()), "io");
     EXPECT_EQ(*get_one(*two, Table::log, "k"), "v");
-    const auto three = open(disk, random_);
+    const auto three = open(disk, random);
     EXPECT_EQ(three->writer_slot(), 0U);
     EXPECT_EQ(three->writer_generation(), 1U);
 }
 
 TEST_F(MemoryStores, TheNthPutOrCommitFailsAndNothingOfItStays) {
     auto store = open();
-    disk_.fail_put(3);
+    shared_disk.fail_put(3);
     {
         const auto writer = *store->write();
         JOINERY_ASSERT_OK(writer->put(Table::log, as_bytes("1"), {}));
@@ -103,7 +103,7 @@ TEST_F(MemoryStores, TheNthPutOrCommitFailsAndNothingOfItStays) {
         EXPECT_EQ(code_of(writer->commit()), "io");
     }
     EXPECT_TRUE(scan(*store, Table::log)->empty());
-    disk_.fail_commit(2);
+    shared_disk.fail_commit(2);
     JOINERY_ASSERT_OK(put_one(*store, Table::log, "a", "1"));
     EXPECT_EQ(code_of(put_one(*store, Table::log, "b", "2")), "io");
     JOINERY_ASSERT_OK(put_one(*store, Table::log, "c", "3"));
@@ -115,9 +115,9 @@ TEST_F(MemoryStores, TheNthPutOrCommitFailsAndNothingOfItStays) {
 TEST_F(MemoryStores, AFailingSyncIsFatalForTheHandle) {
     auto store = open();
     JOINERY_ASSERT_OK(put_one(*store, Table::log, "k", "v"));
-    disk_.fail_syncs(true);
+    shared_disk.fail_syncs(true);
     EXPECT_EQ(code_of(put_one(*store, Table::log, "lost", "v")), "io");
-    disk_.fail_syncs(false);
+    shared_disk.fail_syncs(false);
     EXPECT_EQ(code_of(store->read()), "io");
     store.reset();
     store = open();
@@ -131,24 +131,24 @@ TEST_F(MemoryStores, AFlippedBitMakesARecordDamagedAndTheRestReadable) {
         JOINERY_ASSERT_OK(put_one(*store, Table::log, key, "value"));
     }
     for (const std::uint64_t bit : {0U, 17U, 4000U}) {
-        JOINERY_ASSERT_OK(disk_.flip_bit(Table::log, as_bytes("b"), bit));
+        JOINERY_ASSERT_OK(shared_disk.flip_bit(Table::log, as_bytes("b"), bit));
         EXPECT_EQ(code_of(get_one(*store, Table::log, "b")), "damaged");
         const auto reader = *store->read();
         EXPECT_EQ(code_of(reader->first_at_or_after(Table::log, as_bytes("aa"))), "damaged");
         EXPECT_EQ(text_of(reader->damaged_key()), "b");
         EXPECT_EQ(*get_one(*store, Table::log, "c"), "value");
-        JOINERY_ASSERT_OK(disk_.flip_bit(Table::log, as_bytes("b"), bit));
+        JOINERY_ASSERT_OK(shared_disk.flip_bit(Table::log, as_bytes("b"), bit));
         EXPECT_EQ(*get_one(*store, Table::log, "b"), "value");
     }
-    EXPECT_EQ(code_of(disk_.flip_bit(Table::log, as_bytes("none"), 0)), "not found");
+    EXPECT_EQ(code_of(shared_disk.flip_bit(Table::log, as_bytes("none"), 0)), "not found");
 }
 
 TEST_F(MemoryStores, ACopyIsAnotherIncarnationWithTheSameRecords) {
     const auto store = open();
     JOINERY_ASSERT_OK(put_one(*store, Table::log, "k", "v"));
-    const auto copy = disk_.copy();
+    const auto copy = shared_disk.copy();
     JOINERY_ASSERT_OK(put_one(*store, Table::log, "later", "v"));
-    const auto copied = open(*copy, random_);
+    const auto copied = open(*copy, random);
     EXPECT_NE(copied->incarnation(), store->incarnation());
     EXPECT_EQ(*scan(*copied, Table::log), (Model{{"k", "v"}}));
     EXPECT_EQ(open()->incarnation(), store->incarnation());
@@ -157,11 +157,11 @@ TEST_F(MemoryStores, ACopyIsAnotherIncarnationWithTheSameRecords) {
 TEST_F(MemoryStores, AnOlderContentPutBackIsAnotherIncarnation) {
     auto store = open();
     JOINERY_ASSERT_OK(put_one(*store, Table::log, "k", "old"));
-    const auto backup = disk_.copy();
+    const auto backup = shared_disk.copy();
     JOINERY_ASSERT_OK(put_one(*store, Table::log, "k", "new"));
     const Incarnation before = store->incarnation();
     store.reset();
-    disk_.roll_back_to(*backup);
+    shared_disk.roll_back_to(*backup);
     store = open();
     EXPECT_NE(store->incarnation(), before);
     EXPECT_EQ(*get_one(*store, Table::log, "k"), "old");

@@ -257,7 +257,17 @@ TEST_P(StoreTest, ARenewedIncarnationHoldsAtOnceAndAfterReopening) {
     EXPECT_EQ(store().incarnation(), second);
 }
 
-enum class Step { put, put_big, erase, get, at_or_after, before, commit, abandon, reopen };
+enum class Step : std::uint8_t {
+    put,
+    put_big,
+    erase,
+    get,
+    at_or_after,
+    before,
+    commit,
+    abandon,
+    reopen
+};
 
 std::string random_key() {
     // Few letters and lengths, so that keys meet; some with a long common prefix.
