@@ -62,9 +62,10 @@ struct PeerInfo {
 };
 
 /// @par Memory
-/// For each document that takes part some 500 bytes, its id, 80 bytes an actor, and dictionaries of
-/// at most kDictionarySizeMax names a direction (kDictionaryTotalMax for all documents); what the
-/// other side can make it keep is bounded by the Options.
+/// For each document that takes part some 700 bytes, its id twice and 80 bytes an actor; once
+/// changes went, 500 more and dictionaries of at most kDictionarySizeMax names a direction
+/// (kDictionaryTotalMax for all documents). What the other side can make it keep beyond that is
+/// bounded by the Options.
 /// @par Thread safety
 /// One thread at a time. The host may call document_changed() from inside its own functions.
 class Session {

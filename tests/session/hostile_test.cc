@@ -221,6 +221,17 @@ TEST(Hostile, NamesOfActorsDoNotPileUp) {
         if (round == 10) before = victim.end.session->memory_size();
     }
     EXPECT_LE(victim.end.session->memory_size(), before + 100);
+    EXPECT_GT(victim.end.count(Kind::in_step), 100U);
+    // Nor where nothing is agreed between.
+    before = victim.end.session->memory_size();
+    for (std::uint8_t round = 1; round < 200; ++round) {
+        Ack ack;
+        ack.entries.resize(50);
+        for (std::uint8_t i = 0; i < 50; ++i)
+            ack.entries[i] = {ActorId{{round, i, 77}}, 9};
+        victim.say(ack);
+    }
+    EXPECT_LE(victim.end.session->memory_size(), before);
 }
 
 TEST(Hostile, ABatchThatIsNoneIsRefusedForItsDocumentAlone) {
@@ -361,7 +372,7 @@ TEST(Hostile, AFlippedBitNeverChangesWhatADocumentSays) {
     for (std::size_t number = 0, more = 1; more != 0; ++number) {
         std::size_t bits = 1;
         // All bits of short messages; of long ones, those of a byte in five.
-        for (std::size_t bit = 0; bit < bits; bit += bits > 400 && bit % 8 == 7 ? 33 : 1) {
+        for (std::size_t bit = 0; bit < bits; bit += bits > 400 && bit % 8 == 7 ? 33U : 1U) {
             more = run_mangled(
                        number,
                        [&](Bytes& bytes) {
