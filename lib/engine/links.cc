@@ -1,9 +1,5 @@
 #include "engine/links.h"
 
-#include "transport/tcp_transport.h"
-
-#include <asio/post.hpp>
-
 #include <algorithm>
 
 namespace joinery::detail {
@@ -15,10 +11,17 @@ constexpr std::chrono::milliseconds kRetryDelayMax{30000};
 
 }  // namespace
 
-Links::Links(asio::io_context& io, session::Host& host, Clock& clock, Options options)
-    : io_(io), host_(host), clock_(clock), options_(std::move(options)), ticker_(io) {
-    transports_.push_back(transport::make_tcp_transport(io.get_executor()));
-    tick();
+Links::Links(Strand& strand,
+             session::Host& host,
+             Clock& clock,
+             Options options,
+             std::vector<std::unique_ptr<Transport>> transports)
+    : strand_(strand),
+      host_(host),
+      clock_(clock),
+      options_(std::move(options)),
+      transports_(std::move(transports)) {
+    strand_.post([this] { tick(); });
 }
 
 Links::~Links() { close(); }
@@ -26,7 +29,7 @@ Links::~Links() { close(); }
 void Links::close() {
     if (closed_) return;
     closed_ = true;
-    ticker_.cancel();
+    ticker_.reset();
     listeners_.clear();
     for (Connection& connection : connections_) {
         if (connection.on_synced) {
@@ -78,9 +81,7 @@ void Links::sync(std::string url,
     connection->patterns = std::move(patterns);
     connection->is_once = true;
     connection->on_synced = std::move(done);
-    connection->timer = std::make_unique<asio::steady_timer>(io_, timeout);
-    connection->timer->async_wait([this, connection](const std::error_code& error) {
-        if (error || closed_) return;
+    connection->timer = strand_.start_timer(timeout, [this, connection] {
         finish_sync(connection, fail(Errc::busy, "the time limit passed before both were equal"));
         ended(connection, fail(Errc::busy, "time limit"));
     });
@@ -92,7 +93,7 @@ void Links::dial(Handle connection) {
     if (transport == nullptr) {
         const Error error =
             fail(Errc::unsupported, "no transport for that URL; this version speaks tcp://");
-        asio::post(io_, [this, connection, error] {
+        strand_.post([this, connection, error] {
             if (!closed_) ended(connection, error);
         });
         return;
@@ -206,7 +207,7 @@ void Links::ended(Handle connection, const Result<void>& how) {
     finish_sync(connection,
                 how ? fail(Errc::disconnected, "the other side hung up early") : how.error());
     // The link may be what called this: let go of it later.
-    asio::post(io_, [this, connection] {
+    strand_.post([this, connection] {
         if (closed_) return;
         connection->link.reset();
         connection->session.reset();
@@ -218,10 +219,8 @@ void Links::ended(Handle connection, const Result<void>& how) {
         }
         connection->retry_delay =
             std::clamp(connection->retry_delay * 2, kRetryDelayMin, kRetryDelayMax);
-        connection->timer = std::make_unique<asio::steady_timer>(io_, connection->retry_delay);
-        connection->timer->async_wait([this, connection](const std::error_code& error) {
-            if (!error && !closed_) dial(connection);
-        });
+        connection->timer =
+            strand_.start_timer(connection->retry_delay, [this, connection] { dial(connection); });
     });
 }
 
@@ -234,17 +233,13 @@ void Links::document_changed(std::string_view id) {
 }
 
 void Links::tick() {
-    ticker_.expires_after(kTickInterval);
-    ticker_.async_wait([this](const std::error_code& error) {
-        if (error || closed_) return;
-        for (auto connection = connections_.begin(); connection != connections_.end();
-             ++connection) {
-            if (!connection->session || connection->closing) continue;
-            connection->session->on_time(clock_.monotonic_now());
-            pump(connection);
-        }
-        tick();
-    });
+    if (closed_) return;
+    for (auto connection = connections_.begin(); connection != connections_.end(); ++connection) {
+        if (!connection->session || connection->closing) continue;
+        connection->session->on_time(clock_.monotonic_now());
+        pump(connection);
+    }
+    ticker_ = strand_.start_timer(kTickInterval, [this] { tick(); });
 }
 
 std::vector<LinkStatus> Links::status() const {

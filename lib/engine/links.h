@@ -4,11 +4,9 @@
 
 #include "base/env.h"
 #include "base/link.h"
+#include "engine/strand.h"
 #include "joinery/peer.h"
 #include "session/session.h"
-
-#include <asio/io_context.hpp>
-#include <asio/steady_timer.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -22,7 +20,7 @@
 namespace joinery::detail {
 
 /// @par Thread safety
-/// Every call on the thread that runs the io_context.
+/// Every call on the strand, but for construction, and destruction once the strand has ended.
 class Links {
   public:
     struct Options {
@@ -32,8 +30,12 @@ class Links {
     };
     using OnSynced = std::function<void(Result<SyncReport>)>;
 
-    /// @p io, @p host and @p clock Must outlive the links.
-    Links(asio::io_context& io, session::Host& host, Clock& clock, Options options);
+    /// @p strand, @p host and @p clock Must outlive the links. The transports run on @p strand.
+    Links(Strand& strand,
+          session::Host& host,
+          Clock& clock,
+          Options options,
+          std::vector<std::unique_ptr<Transport>> transports);
     Links(const Links&) = delete;
     Links& operator=(const Links&) = delete;
     ~Links();
@@ -67,7 +69,7 @@ class Links {
         bool closing = false;
         std::string error;
         OnSynced on_synced;
-        std::unique_ptr<asio::steady_timer> timer;  ///< To dial again, or of a sync's time limit.
+        Strand::Timer timer;  ///< To dial again, or of a sync's time limit.
         std::vector<std::string> patterns;
         bool is_once = false;
     };
@@ -84,14 +86,14 @@ class Links {
     Transport* transport_for(std::string_view url);
     void log(LogLevel level, std::string text);
 
-    asio::io_context& io_;
+    Strand& strand_;
     session::Host& host_;
     Clock& clock_;
     Options options_;
     std::vector<std::unique_ptr<Transport>> transports_;
     std::vector<std::unique_ptr<Listener>> listeners_;
     std::list<Connection> connections_;
-    asio::steady_timer ticker_;
+    Strand::Timer ticker_;
     std::uint64_t divergence_count_ = 0;
     bool closed_ = false;
 };

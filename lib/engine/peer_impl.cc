@@ -1,14 +1,12 @@
-#include "engine/core.h"
-#include "engine/links.h"
+#include "engine/asio_strand.h"
+#include "engine/engine.h"
 #include "engine/task_thread.h"
-#include "engine/writer.h"
 #include "joinery/peer.h"
+#include "transport/tcp_transport.h"
 
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
-#include <asio/post.hpp>
 
-#include <atomic>
 #include <future>
 #include <thread>
 
@@ -23,76 +21,71 @@ constexpr std::size_t kNameSizeMax = 64;
 // DocumentCore, whose lock none of them holds while it waits for another.
 class PeerImpl : public Peer {
   public:
-    explicit PeerImpl(Options options)
-        : options_(std::move(options)), work_(asio::make_work_guard(io_)) {}
+    PeerImpl() : work_(asio::make_work_guard(io_)) {}
 
     ~PeerImpl() override {
-        if (io_thread_.joinable()) {
-            asio::post(io_, [this] { links_->close(); });
-            work_.reset();
-            io_thread_.join();
-        }
-        writer_.reset();
+        if (!engine_) return;
+        strand_.post([this] { engine_->links().close(); });
+        work_.reset();
+        io_thread_.join();
+        // What cannot be stored now is lost: the app was told of it by the log.
+        static_cast<void>(flush());
+        writer_thread_.reset();
         snapshots_.reset();
         callbacks_.reset();
     }
 
-    Result<void> start(std::unique_ptr<Store> store) {
-        if (options_.name.size() > kNameSizeMax) {
+    Result<void> start(std::unique_ptr<Store> store, Options options) {
+        if (options.name.size() > kNameSizeMax) {
             return fail(Errc::over_limit, "a peer's name has at most 64 bytes");
         }
-        clock_ = options_.clock != nullptr ? options_.clock : &system_clock();
-        Random& random = options_.random != nullptr ? *options_.random : system_random();
-        if (!options_.executor) callbacks_ = std::make_unique<TaskThread>();
+        name_ = options.name;
+        if (options.clock == nullptr) options.clock = &system_clock();
+        if (options.random == nullptr) options.random = &system_random();
+        writer_thread_ = std::make_unique<TaskThread>();
         snapshots_ = std::make_unique<TaskThread>();
-        Core::Hooks hooks;
-        hooks.on_pending = [this] {
-            if (writer_) writer_->wake();
-        };
-        hooks.run_callback = [this](std::function<void()> callback) {
-            if (callbacks_) {
+        auto run_callback = std::exchange(options.executor, {});
+        if (!run_callback) {
+            callbacks_ = std::make_unique<TaskThread>();
+            run_callback = [this](std::function<void()> callback) {
                 callbacks_->post(std::move(callback));
-            } else {
-                options_.executor(std::move(callback));
-            }
-        };
-        JOINERY_TRY(core_, Core::open(std::move(store), *clock_, random, std::move(hooks)));
-        links_ = std::make_unique<Links>(
-            io_,
-            *core_,
-            *clock_,
-            Links::Options{options_.name,
-                           core_->proof().device,
-                           [this](LogLevel level, const std::string& text) { log(level, text); }});
-        Writer::Options writer_options;
-        writer_options.flush_interval = options_.flush_interval;
-        writer_options.poll_interval = options_.poll_interval;
-        writer_options.on_changed = [this](const Core::Changed& changed) { committed(changed); };
-        writer_options.on_error = [this](const Error& error) {
-            log(LogLevel::error,
-                "changes could not be stored, trying again: " + std::string(error.what));
-        };
-        writer_ = std::make_unique<Writer>(*core_, std::move(writer_options));
+            };
+        }
+        std::vector<std::unique_ptr<Transport>> transports;
+        transports.push_back(transport::make_tcp_transport(io_.get_executor()));
+        JOINERY_TRY(
+            engine_,
+            Engine::open(
+                std::move(store),
+                std::move(options),
+                Engine::Strands{strand_, *writer_thread_, *snapshots_, std::move(run_callback)},
+                std::move(transports)));
         io_thread_ = std::thread([this] { io_.run(); });
         return {};
     }
 
     Result<Document> document(std::string_view id, bool create) override {
-        JOINERY_TRY(auto core, core_->open_document(id, create));
+        JOINERY_TRY(auto core, engine_->core().open_document(id, create));
         return Document(std::move(core));
     }
 
-    Result<std::vector<std::string>> documents() override { return core_->documents(); }
+    Result<std::vector<std::string>> documents() override { return engine_->core().documents(); }
 
-    Result<void> flush() override { return writer_->flush(); }
+    Result<void> flush() override {
+        // Shared: the writer may still be inside set_value() when the answer is here already.
+        const auto promise = std::make_shared<std::promise<Result<void>>>();
+        auto future = promise->get_future();
+        engine_->writer().flush([promise](Result<void> result) { promise->set_value(result); });
+        return future.get();
+    }
 
     Result<std::string> listen(std::string_view url) override {
-        return on_io<Result<std::string>>([&] { return links_->listen(url); });
+        return on_io<Result<std::string>>([&] { return engine_->links().listen(url); });
     }
 
     Result<void> connect(std::string_view url) override {
         return on_io<Result<void>>([&]() -> Result<void> {
-            links_->keep_connected(std::string(url));
+            engine_->links().keep_connected(std::string(url));
             return {};
         });
     }
@@ -104,32 +97,29 @@ class PeerImpl : public Peer {
         // Shared: the io thread may still be inside set_value() when the answer is here already.
         const auto promise = std::make_shared<std::promise<Result<SyncReport>>>();
         auto future = promise->get_future();
-        asio::post(io_,
-                   [this,
-                    promise,
-                    timeout,
-                    to = std::string(url),
-                    wanted = std::move(patterns)]() mutable {
-                       links_->sync(std::move(to),
-                                    std::move(wanted),
-                                    timeout,
-                                    [promise](Result<SyncReport> report) {
-                                        promise->set_value(std::move(report));
-                                    });
-                   });
+        strand_.post([this,
+                      promise,
+                      timeout,
+                      to = std::string(url),
+                      wanted = std::move(patterns)]() mutable {
+            engine_->links().sync(
+                std::move(to), std::move(wanted), timeout, [promise](Result<SyncReport> report) {
+                    promise->set_value(std::move(report));
+                });
+        });
         return future.get();
     }
 
     PeerStatus status() override {
         PeerStatus status = on_io<PeerStatus>([&] {
             PeerStatus out;
-            out.links = links_->status();
-            out.divergence_count = links_->divergence_count();
+            out.links = engine_->links().status();
+            out.divergence_count = engine_->links().divergence_count();
             return out;
         });
-        status.name = options_.name;
-        status.device = core_->proof().device;
-        status.actor = core_->actor();
+        status.name = name_;
+        status.device = engine_->core().proof().device;
+        status.actor = engine_->core().actor();
         return status;
     }
 
@@ -139,43 +129,18 @@ class PeerImpl : public Peer {
     T on_io(Body&& body) {
         const auto promise = std::make_shared<std::promise<T>>();
         auto future = promise->get_future();
-        asio::post(io_, [promise, &body] { promise->set_value(body()); });
+        strand_.post([promise, &body] { promise->set_value(body()); });
         return future.get();
     }
 
-    void log(LogLevel level, std::string_view text) {
-        if (options_.log) options_.log(level, text);
-    }
-
-    /// On the writer's thread.
-    void committed(const Core::Changed& changed) {
-        bool snapshot_due = false;
-        for (const auto& document : changed) {
-            snapshot_due =
-                snapshot_due || document->snapshot_due(options_.snapshot_interval).has_value();
-            asio::post(io_, [this, document] { links_->document_changed(document->id()); });
-        }
-        if (!snapshot_due || snapshotting_.exchange(true)) return;
-        snapshots_->post([this] {
-            snapshotting_ = false;
-            const auto made = core_->make_snapshots(options_.snapshot_interval);
-            if (!made) {
-                log(LogLevel::warning,
-                    "a snapshot could not be made: " + std::string(made.error().what));
-            }
-        });
-    }
-
-    Options options_;
-    Clock* clock_ = nullptr;
+    std::string name_;
     asio::io_context io_{1};
     asio::executor_work_guard<asio::io_context::executor_type> work_;
-    std::unique_ptr<Core> core_;
+    AsioStrand strand_{io_};
     std::unique_ptr<TaskThread> callbacks_;
     std::unique_ptr<TaskThread> snapshots_;
-    std::unique_ptr<Links> links_;
-    std::unique_ptr<Writer> writer_;
-    std::atomic<bool> snapshotting_{false};
+    std::unique_ptr<TaskThread> writer_thread_;
+    std::unique_ptr<Engine> engine_;
     std::thread io_thread_;
 };
 
@@ -183,8 +148,8 @@ class PeerImpl : public Peer {
 }  // namespace detail
 
 Result<std::unique_ptr<Peer>> Peer::open(std::unique_ptr<Store> store, Options options) {
-    auto peer = std::make_unique<detail::PeerImpl>(std::move(options));
-    JOINERY_TRY_VOID(peer->start(std::move(store)));
+    auto peer = std::make_unique<detail::PeerImpl>();
+    JOINERY_TRY_VOID(peer->start(std::move(store), std::move(options)));
     return std::unique_ptr<Peer>(std::move(peer));
 }
 

@@ -1,35 +1,41 @@
 /// @file
-/// A thread that runs what it is given, in order.
+/// A strand that is a thread of its own.
 #pragma once
 
+#include "engine/strand.h"
+
+#include <chrono>
 #include <condition_variable>
 #include <deque>
-#include <functional>
+#include <map>
+#include <memory>
 #include <mutex>
 #include <thread>
 
 namespace joinery::detail {
 
-/// @par Thread safety
-/// post() is safe from any thread, this one included.
-class TaskThread {
+class TaskThread final : public Strand {
   public:
     TaskThread();
-    TaskThread(const TaskThread&) = delete;
-    TaskThread& operator=(const TaskThread&) = delete;
-    /// Runs what was posted, then ends the thread. Not from the thread itself.
-    ~TaskThread();
+    /// Runs what was posted, but no timer, then ends the thread. Not from the thread itself.
+    ~TaskThread() override;
 
-    void post(std::function<void()> task);
+    void post(Task task) override;
+    [[nodiscard]] Timer start_timer(std::chrono::nanoseconds delay, Task task) override;
 
   private:
+    using Moment = std::chrono::steady_clock::time_point;
+
     void run();
+    /// What is to run now; may be empty.
+    Task next_task();
 
     std::mutex mutex_;
     std::condition_variable wake_;
-    std::deque<std::function<void()>> tasks_;
+    std::deque<Task> tasks_;
     bool stopping_ = false;
-    std::thread thread_;  // Last: it uses all of the above.
+    std::multimap<Moment, std::weak_ptr<Task>> timers_;  // Of the thread alone.
+    std::thread thread_;                                 // Last: it uses all of the above.
 };
 
 }  // namespace joinery::detail

@@ -1,76 +1,64 @@
 #include "engine/writer.h"
 
 namespace joinery::detail {
+namespace {
 
-Writer::Writer(Core& core, Options options)
-    : core_(core), options_(std::move(options)), thread_([this] { run(); }) {}
+/// A full disk does not empty by asking at once.
+constexpr std::chrono::milliseconds kRetryDelay{200};
 
-Writer::~Writer() {
-    {
-        const std::lock_guard lock(mutex_);
-        stopping_ = true;
-    }
-    wake_.notify_one();
-    thread_.join();
+}  // namespace
+
+Writer::Writer(Core& core, Strand& strand, Options options)
+    : core_(core), strand_(strand), options_(std::move(options)) {
+    strand_.post([this] { poll(); });
 }
 
 void Writer::wake() {
+    if (pending_.exchange(true)) return;
+    strand_.post([this] {
+        // Others may join the group until the interval is over.
+        if (commit_timer_) return;
+        commit_timer_ = strand_.start_timer(options_.flush_interval, [this] { commit(); });
+    });
+}
+
+void Writer::flush(OnFlushed done) {
     {
         const std::lock_guard lock(mutex_);
-        if (pending_) return;
-        pending_ = true;
+        waiting_.push_back(std::move(done));
+        if (waiting_.size() > 1) return;
     }
-    wake_.notify_one();
+    strand_.post([this] { commit(); });
 }
 
-Result<void> Writer::flush() {
-    std::unique_lock lock(mutex_);
-    const std::uint64_t ticket = ++asked_;
-    wake_.notify_one();
-    done_.wait(lock, [&] { return answered_ >= ticket; });
-    if (error_) return *error_;
-    return {};
-}
-
-/// Returns when there is something to commit, when it is time to look for others' commits, or at
-/// the end.
-void Writer::wait_for_work(std::unique_lock<std::mutex>& lock) {
-    const auto urgent = [&] { return stopping_ || asked_ != answered_; };
-    wake_.wait_for(lock, options_.poll_interval, [&] { return urgent() || pending_; });
-    // Others may join the group until the interval is over, unless somebody waits for it.
-    if (pending_) wake_.wait_for(lock, options_.flush_interval, urgent);
-}
-
-void Writer::run() {
-    std::unique_lock lock(mutex_);
-    while (true) {
-        wait_for_work(lock);
-        const bool last = stopping_;
-        const bool work = pending_ || asked_ != answered_ || last;
-        const std::uint64_t ticket = asked_;
-        pending_ = false;
-        lock.unlock();
-        std::optional<Error> error;
-        if (work ? core_.has_pending() || core_.others_wrote() : core_.others_wrote()) {
-            const auto changed = core_.commit();
-            if (changed) {
-                options_.on_changed(*changed);
-            } else {
-                error = changed.error();
-                options_.on_error(*error);
-            }
-        }
-        lock.lock();
-        error_ = error;
-        answered_ = ticket;
-        done_.notify_all();
-        if (last) return;
-        if (error) {
+void Writer::commit() {
+    commit_timer_.reset();
+    std::vector<OnFlushed> waiting;
+    {
+        const std::lock_guard lock(mutex_);
+        waiting.swap(waiting_);
+    }
+    pending_ = false;
+    Result<void> result;
+    if (core_.has_pending() || core_.others_wrote()) {
+        const auto changed = core_.commit();
+        if (changed) {
+            options_.on_changed(*changed);
+        } else {
+            result = changed.error();
+            options_.on_error(changed.error());
             pending_ = true;
-            // A full disk does not empty by asking at once.
-            wake_.wait_for(lock, std::chrono::milliseconds(200), [&] { return stopping_; });
+            commit_timer_ = strand_.start_timer(kRetryDelay, [this] { commit(); });
         }
     }
+    for (const OnFlushed& done : waiting)
+        done(result);
+}
+
+/// Looks for what other processes committed.
+void Writer::poll() {
+    poll_timer_ = strand_.start_timer(options_.poll_interval, [this] { poll(); });
+    if (core_.others_wrote()) commit();
 }
 
 }  // namespace joinery::detail

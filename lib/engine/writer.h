@@ -1,15 +1,15 @@
 /// @file
-/// Group commit: the thread that makes changes durable, many in one transaction.
+/// Group commit: makes changes durable, many in one transaction, on a strand of its own.
 #pragma once
 
 #include "engine/core.h"
+#include "engine/strand.h"
 
+#include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <functional>
 #include <mutex>
-#include <optional>
-#include <thread>
+#include <vector>
 
 namespace joinery::detail {
 
@@ -18,40 +18,37 @@ class Writer {
     struct Options {
         std::chrono::milliseconds flush_interval;
         std::chrono::milliseconds poll_interval;
-        /// Documents that a commit changed. On the writer's thread.
+        /// Documents that a commit changed. On the strand.
         std::function<void(const Core::Changed&)> on_changed;
-        /// A commit failed; it is tried again. On the writer's thread.
+        /// A commit failed; it is tried again. On the strand.
         std::function<void(const Error&)> on_error;
     };
+    using OnFlushed = std::function<void(Result<void>)>;
 
-    /// @p core Must outlive the writer.
-    Writer(Core& core, Options options);
+    /// @p core and @p strand Must outlive the writer's last task.
+    Writer(Core& core, Strand& strand, Options options);
     Writer(const Writer&) = delete;
     Writer& operator=(const Writer&) = delete;
-    /// Tries once more to store what is pending, then ends the thread.
-    ~Writer();
+    /// When the strand has ended. What is pending then is lost: flush() before.
+    ~Writer() = default;
 
     /// Something is pending: commit within the flush interval. Any thread.
     void wake();
-    /// Waits until all that was pending at the call is durable; the Error of the commit that
-    /// failed.
-    Result<void> flush();
+    /// Calls @p done, on the strand, when all that was pending at the call is durable, or with the
+    /// Error of the commit that failed. Any thread.
+    void flush(OnFlushed done);
 
   private:
-    void run();
-    void wait_for_work(std::unique_lock<std::mutex>& lock);
+    void commit();
+    void poll();
 
     Core& core_;
+    Strand& strand_;
     Options options_;
+    std::atomic<bool> pending_{false};  // Whether a commit is on its way.
     std::mutex mutex_;
-    std::condition_variable wake_;
-    std::condition_variable done_;
-    bool pending_ = false;
-    bool stopping_ = false;
-    std::uint64_t asked_ = 0;     // Flushes asked for.
-    std::uint64_t answered_ = 0;  // Flushes that a commit since then has answered.
-    std::optional<Error> error_;  // Of the last commit.
-    std::thread thread_;          // Last: it uses all of the above.
+    std::vector<OnFlushed> waiting_;  // Guarded by mutex_.
+    Strand::Timer commit_timer_, poll_timer_;
 };
 
 }  // namespace joinery::detail

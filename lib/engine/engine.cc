@@ -1,0 +1,61 @@
+#include "engine/engine.h"
+
+namespace joinery::detail {
+
+Result<std::unique_ptr<Engine>> Engine::open(std::unique_ptr<Store> store,
+                                             joinery::Options options,
+                                             Strands strands,
+                                             std::vector<std::unique_ptr<Transport>> transports) {
+    std::unique_ptr<Engine> engine(new Engine(std::move(options), std::move(strands)));
+    Engine* const raw = engine.get();
+    const joinery::Options& own = engine->options_;
+    Core::Hooks hooks;
+    hooks.on_pending = [raw] {
+        if (raw->writer_) raw->writer_->wake();
+    };
+    hooks.run_callback = engine->strands_.run_callback;
+    JOINERY_TRY(engine->core_,
+                Core::open(std::move(store), *own.clock, *own.random, std::move(hooks)));
+    const auto log = [raw](LogLevel level, const std::string& text) { raw->log(level, text); };
+    engine->links_ =
+        std::make_unique<Links>(engine->strands_.links,
+                                *engine->core_,
+                                *own.clock,
+                                Links::Options{own.name, engine->core_->proof().device, log},
+                                std::move(transports));
+    Writer::Options writer_options;
+    writer_options.flush_interval = own.flush_interval;
+    writer_options.poll_interval = own.poll_interval;
+    writer_options.on_changed = [raw](const Core::Changed& changed) { raw->committed(changed); };
+    writer_options.on_error = [raw](const Error& error) {
+        raw->log(LogLevel::error,
+                 "changes could not be stored, trying again: " + std::string(error.what));
+    };
+    engine->writer_ = std::make_unique<Writer>(
+        *engine->core_, engine->strands_.writer, std::move(writer_options));
+    return engine;
+}
+
+void Engine::log(LogLevel level, std::string_view text) const {
+    if (options_.log) options_.log(level, text);
+}
+
+void Engine::committed(const Core::Changed& changed) {
+    bool snapshot_due = false;
+    for (const auto& document : changed) {
+        snapshot_due =
+            snapshot_due || document->snapshot_due(options_.snapshot_interval).has_value();
+        strands_.links.post([this, document] { links_->document_changed(document->id()); });
+    }
+    if (!snapshot_due || snapshotting_.exchange(true)) return;
+    strands_.snapshots.post([this] {
+        snapshotting_ = false;
+        const auto made = core_->make_snapshots(options_.snapshot_interval);
+        if (!made) {
+            log(LogLevel::warning,
+                "a snapshot could not be made: " + std::string(made.error().what));
+        }
+    });
+}
+
+}  // namespace joinery::detail

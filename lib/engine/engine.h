@@ -1,0 +1,60 @@
+/// @file
+/// A peer's parts wired together, without a thread, socket or clock of its own: Peer gives it
+/// threads, the simulator a virtual clock.
+#pragma once
+
+#include "engine/core.h"
+#include "engine/links.h"
+#include "engine/strand.h"
+#include "engine/writer.h"
+#include "joinery/peer.h"
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace joinery::detail {
+
+class Engine {
+  public:
+    /// Where what runs. All may be one. Must outlive the engine's last task; the engine is
+    /// destroyed when they have ended.
+    struct Strands {
+        Strand& links;
+        Strand& writer;
+        Strand& snapshots;
+        /// Runs the app's callbacks, in order.
+        std::function<void(std::function<void()>)> run_callback;
+    };
+
+    /// @param options  With a clock and a random source; its executor is not used.
+    static Result<std::unique_ptr<Engine>> open(std::unique_ptr<Store> store,
+                                                joinery::Options options,
+                                                Strands strands,
+                                                std::vector<std::unique_ptr<Transport>> transports);
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+
+    Core& core() noexcept { return *core_; }
+    Writer& writer() noexcept { return *writer_; }
+    /// On its strand only.
+    Links& links() noexcept { return *links_; }
+
+  private:
+    Engine(joinery::Options options, Strands strands)
+        : options_(std::move(options)), strands_(std::move(strands)) {}
+
+    void log(LogLevel level, std::string_view text) const;
+    /// On the writer's strand.
+    void committed(const Core::Changed& changed);
+
+    joinery::Options options_;
+    Strands strands_;
+    std::unique_ptr<Core> core_;
+    std::unique_ptr<Links> links_;
+    std::unique_ptr<Writer> writer_;
+    std::atomic<bool> snapshotting_{false};
+};
+
+}  // namespace joinery::detail
