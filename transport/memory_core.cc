@@ -67,7 +67,7 @@ std::span<const Delivery> MemoryCore::pending() {
 void MemoryCore::list_dials() {
     for (const auto& [sequence, dial] : dials_) {
         pending_.push_back(
-            {dial.kind, dial.number, sequence, dial.from, dial.to, 0, dial.queued_at});
+            {dial.kind, dial.number, sequence, dial.from, dial.to, 0, {}, dial.queued_at});
         places_.push_back({Lane::dial, nullptr, 0});
     }
 }
@@ -81,6 +81,7 @@ void MemoryCore::list_side(const std::shared_ptr<MemoryPair>& pair, std::size_t 
                             from,
                             me.host,
                             item.message.size(),
+                            item.message,
                             item.queued_at});
         places_.push_back({lane, pair, side});
     };

@@ -40,6 +40,7 @@ struct Delivery {
     std::string_view from;    ///< Host; the same as @p to for what a host tells itself.
     std::string_view to;      ///< Host, as is; for a dial, the one that it names.
     std::size_t size;         ///< Of a message, in bytes; else 0.
+    ByteView message;         ///< Borrowed as the whole; empty for other kinds.
     MonotonicTime queued_at;  ///< By MemoryOptions::clock; a delay is counted from here.
 };
 
