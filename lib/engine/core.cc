@@ -88,13 +88,11 @@ Result<std::shared_ptr<DocumentCore>> Core::open_document(std::string_view id, b
     JOINERY_TRY_VOID(check_id(id));
     const std::lock_guard lock(mutex_);
     if (const auto at = documents_.find(id); at != documents_.end()) return at->second;
-    std::optional<DocumentRecord> record;
-    {
-        JOINERY_TRY(const auto reader, store_->read());
-        JOINERY_TRY(record, find_record(*reader, id));
-    }
+    // One moment for the record and what it names: another process may replace a snapshot.
+    JOINERY_TRY(const auto reader, store_->read());
+    JOINERY_TRY(const auto record, find_record(*reader, id));
     if (!record && !create) return fail(Errc::not_found, "no such document; `ls` lists them");
-    JOINERY_TRY(auto core, DocumentCore::open(*context_, std::string(id), record));
+    JOINERY_TRY(auto core, DocumentCore::open(*context_, std::string(id), record, *reader));
     documents_.emplace(id, core);
     return core;
 }
@@ -120,7 +118,8 @@ Result<Core::Changed> Core::commit() {
     Changed changed;
     // With the write lock held nobody else commits: what others wrote is all there, and what we
     // write follows it.
-    const bool others = others_wrote();
+    const std::uint64_t count_before = store_->commit_count();
+    const bool others = count_before != seen_commit_;
     Changed written;
     JOINERY_TRY(const auto number_bytes, writer->get(Table::meta, kNextDocumentKey));
     std::uint64_t next = 1;
@@ -137,14 +136,15 @@ Result<Core::Changed> Core::commit() {
         if (wrote) written.push_back(document);
     }
     if (written.empty()) {
-        seen_commit_ = store_->commit_count();
+        seen_commit_ = count_before;
         return changed;
     }
     if (next_number != next) {
         JOINERY_TRY_VOID(writer->put(Table::meta, kNextDocumentKey, encode_arrival(next_number)));
     }
     JOINERY_TRY_VOID(writer->commit());
-    seen_commit_ = store_->commit_count();
+    // Not what the store counts now: somebody may have committed since, and is to be heard.
+    seen_commit_ = count_before + 1;
     for (const auto& document : written) {
         document->finish_write(true);
         if (std::ranges::find(changed, document) == changed.end()) changed.push_back(document);
@@ -155,11 +155,18 @@ Result<Core::Changed> Core::commit() {
 Result<std::size_t> Core::make_snapshots(std::uint64_t interval) {
     std::size_t count = 0;
     for (const auto& document : open_documents()) {
-        const auto record = document->snapshot_due(interval);
-        if (!record) continue;
+        if (!document->snapshot_due(interval)) continue;
+        std::optional<DocumentRecord> record;
         Bytes bytes;
         {
             JOINERY_TRY(const auto reader, store_->read());
+            // The document's own record may name a snapshot that another process has replaced.
+            JOINERY_TRY(record, find_record(*reader, document->id()));
+            if (!record) return fail(Errc::damaged, "the document's record is missing");
+            if (record->change_count < record->snapshot_count + interval) {
+                document->snapshot_stored(record->snapshot_count);
+                continue;
+            }
             const auto hash_source = [&](const ActorId& actor,
                                          std::uint64_t seq) -> Result<ChangeHash> {
                 crdt::Names names;

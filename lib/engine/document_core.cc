@@ -17,7 +17,10 @@ constexpr std::size_t kSegmentMax = 4096;
 }  // namespace
 
 Result<std::shared_ptr<DocumentCore>> DocumentCore::open(
-    CoreContext& context, std::string id, const std::optional<DocumentRecord>& record) {
+    CoreContext& context,
+    std::string id,
+    const std::optional<DocumentRecord>& record,
+    StoreReader& reader) {
     std::shared_ptr<DocumentCore> core(new DocumentCore(context, std::move(id)));
     // Under the lock although nobody else knows it yet: the hash source reads what it guards.
     const std::lock_guard lock(core->mutex_);
@@ -25,23 +28,21 @@ Result<std::shared_ptr<DocumentCore>> DocumentCore::open(
     if (record) core->record_ = *record;
     auto hash_source = [raw = core.get()](const ActorId& actor,
                                           std::uint64_t seq) -> Result<ChangeHash> {
-        JOINERY_TRY(const auto reader, raw->context_.store.read());
+        JOINERY_TRY(const auto own_reader, raw->context_.store.read());
         crdt::Names names;
-        return History(*reader, raw->record_.number, names).hash_of(raw->id_, actor, seq);
+        return History(*own_reader, raw->record_.number, names).hash_of(raw->id_, actor, seq);
     };
     if (!record) {
         core->document_ = std::make_unique<crdt::Document>(core->id_);
         core->document_->set_hash_source(std::move(hash_source));
         return core;
     }
-    JOINERY_TRY(const auto reader, context.store.read());
-    JOINERY_TRY(core->document_,
-                load_document(*reader, core->id_, *record, std::move(hash_source)));
+    JOINERY_TRY(core->document_, load_document(reader, core->id_, *record, std::move(hash_source)));
     const crdt::Graph& graph = core->document_->graph();
     for (crdt::ChainIndex chain = 0; chain < core->document_->names().actor_count(); ++chain) {
         core->set_stored(chain, graph.last_seq(chain), graph.tip_hash(chain));
     }
-    JOINERY_TRY_VOID(core->load_seals(*reader));
+    JOINERY_TRY_VOID(core->load_seals(reader));
     return core;
 }
 
@@ -50,7 +51,10 @@ Result<void> DocumentCore::load_seals(StoreReader& reader) {
     for (crdt::ChainIndex chain = 0; chain < stored_.size(); ++chain) {
         const ActorId& actor = document_->names().actor(chain);
         JOINERY_TRY(const auto seal, history.last_seal_of(actor));
-        if (seal) seals_[actor] = *seal;
+        if (!seal) continue;
+        // A newer one came with changes that are not stored yet.
+        const auto known = seals_.find(actor);
+        if (known == seals_.end() || known->second.seq < seal->seq) seals_[actor] = *seal;
     }
     return {};
 }

@@ -37,10 +37,11 @@ struct CoreContext {
 class DocumentCore : public session::DocumentPort,
                      public std::enable_shared_from_this<DocumentCore> {
   public:
-    /// @param record  Of the document in the store; number 0: not stored yet.
+    /// @param record  Of the document in the store, as @p reader sees it; none: not stored yet.
     static Result<std::shared_ptr<DocumentCore>> open(CoreContext& context,
                                                       std::string id,
-                                                      const std::optional<DocumentRecord>& record);
+                                                      const std::optional<DocumentRecord>& record,
+                                                      StoreReader& reader);
 
     // --- For apps (any thread) -----------------------------------------------------------------
     Result<Receipt> transact(const std::function<Result<void>(Tx&)>& body,
