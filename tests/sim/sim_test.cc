@@ -1,0 +1,89 @@
+// Whole peers in a world of trouble: docs/semantics.md C4 to C6 and the promises of convergence and
+// durability, attacked by seeds. JOINERY_SEED runs one.
+
+#include "base/assert.h"
+#include "sim/world.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <sstream>
+
+namespace joinery::sim {
+namespace {
+
+std::vector<std::uint64_t> seeds_from_file() {
+    std::vector<std::uint64_t> seeds;
+    std::ifstream file(JOINERY_SIM_SEEDS);
+    for (std::string line; std::getline(file, line);) {
+        std::istringstream words(line);
+        std::uint64_t seed = 0;
+        if (words >> seed) seeds.push_back(seed);
+    }
+    return seeds;
+}
+
+std::uint64_t seed_now = 0;  // For a broken invariant, which ends the process.
+
+void say_seed(const char* condition, const char* file, int line) {
+    std::fprintf(stderr,
+                 "broken: %s at %s:%d\nreplay with: ./dev sim %llu\n",
+                 condition,
+                 file,
+                 line,
+                 static_cast<unsigned long long>(seed_now));
+    std::abort();
+}
+
+void run_seed(std::uint64_t seed) {
+    seed_now = seed;
+    set_assert_handler(say_seed);
+    World world(seed);
+    world.run();
+    ASSERT_TRUE(world.fault().empty()) << "replay with: ./dev sim " << seed << "\n"
+                                       << world.fault();
+}
+
+class Sim : public testing::Test {
+  protected:
+    void run_range(std::uint64_t first, std::uint64_t count) {
+        for (std::uint64_t seed = first; seed < first + count && !HasFatalFailure(); ++seed)
+            run_seed(seed);
+    }
+};
+
+TEST_F(Sim, PeersConvergeAndKeepWhatIsDurableWhateverHappens) {
+    if (const char* seed = std::getenv("JOINERY_SEED")) {
+        return run_seed(std::strtoull(seed, nullptr, 0));
+    }
+    run_range(1, 40);
+}
+
+TEST_F(Sim, SeedsThatFoundAFaultFindNoneAnyMore) {
+    if (std::getenv("JOINERY_SEED") != nullptr) GTEST_SKIP() << "one seed is asked for";
+    for (const std::uint64_t seed : seeds_from_file())
+        run_seed(seed);
+}
+
+TEST_F(Sim, TheSameSeedReplaysToTheLastByte) {
+    for (const std::uint64_t seed : {std::uint64_t{3}, std::uint64_t{8}}) {
+        World one(seed);
+        one.run();
+        World two(seed);
+        two.run();
+        EXPECT_EQ(to_hex(one.trace().view()), to_hex(two.trace().view()));
+        World other(seed + 1000);
+        other.run();
+        EXPECT_NE(to_hex(one.trace().view()), to_hex(other.trace().view()));
+    }
+}
+
+// Run by the suite `slow`; JOINERY_ITERATIONS multiplies.
+TEST_F(Sim, DISABLED_ManySeeds) {
+    const char* factor = std::getenv("JOINERY_ITERATIONS");
+    run_range(1000, 400 * (factor == nullptr ? 1 : std::strtoull(factor, nullptr, 0)));
+}
+
+}  // namespace
+}  // namespace joinery::sim

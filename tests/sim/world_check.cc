@@ -1,0 +1,249 @@
+// What must hold: at every start, after every commit, and whenever the world has come to rest.
+
+#include "engine/history.h"
+#include "sim/world.h"
+
+#include <algorithm>
+
+namespace joinery::sim {
+namespace {
+
+/// After the end of all trouble, so long at most until nothing moves any more.
+constexpr std::chrono::minutes kSettleTime{10};
+
+std::array<std::uint8_t, 16> prefix_of(const ChangeHash& hash) {
+    std::array<std::uint8_t, 16> prefix{};
+    std::ranges::copy(std::span(hash.bytes).first(prefix.size()), prefix.begin());
+    return prefix;
+}
+
+}  // namespace
+
+/// What a process says of itself after a commit: no (actor, seq) has two hashes, ever.
+void World::note_frontiers(Process& process) {
+    Disk& disk = disks_[process.setup().disk];
+    for (const auto& [id, watched] : process.documents()) {
+        for (const session::FrontierEntry& entry : watched.core->durable_frontier()) {
+            const auto [at, is_new] =
+                hashes_.emplace(ChangeName{id, entry.actor, entry.seq}, entry.hash_prefix);
+            if (!is_new && at->second != entry.hash_prefix) {
+                fail_with(process.setup().host + ": one seq of an actor has two hashes in " + id);
+            }
+            std::uint64_t& durable = disk.durable[{id, entry.actor}];
+            durable = std::max(durable, entry.seq);
+        }
+    }
+}
+
+/// What was said to be durable is still there when a process starts.
+void World::check_start(Process& process) {
+    Disk& disk = disks_[process.setup().disk];
+    if (disks_lie_) {
+        disk.durable.clear();
+        return note_frontiers(process);
+    }
+    for (const auto& [name, seq] : disk.durable) {
+        const auto document = process.documents().find(name.first);
+        bool is_there = document != process.documents().end();
+        if (is_there) {
+            const auto frontier = document->second.core->durable_frontier();
+            const auto entry =
+                std::ranges::lower_bound(frontier, name.second, {}, &session::FrontierEntry::actor);
+            is_there = entry != frontier.end() && entry->actor == name.second && entry->seq >= seq;
+        }
+        if (!is_there) {
+            return fail_with(process.setup().host + ": what was durable is gone from " +
+                             name.first);
+        }
+    }
+    note_frontiers(process);
+}
+
+void World::checkpoint(bool is_last) {
+    if (has_failed()) return;
+    note("checkpoint");
+    ++counts_.checkpoints;
+    heal();
+    run_until_quiet();
+    if (has_failed()) return;
+    check_equal();
+    for (std::size_t i = 0; i < disks_.size() && !has_failed(); ++i)
+        check_log(i);
+    if (is_last && !has_failed()) reopen_all();
+    trace_disks();
+}
+
+void World::heal() {
+    blocked_.clear();
+    for (Disk& disk : disks_) {
+        disk.disk->fail_put(0);
+        disk.disk->fail_commit(0);
+        disk.disk->fail_syncs(false);
+    }
+    for (const auto& process : processes_) {
+        const bool is_broken = disks_[process->setup().disk].is_broken;
+        if (is_broken && process->is_alive()) process->kill();
+    }
+    for (Disk& disk : disks_)
+        disk.is_broken = false;
+    for (const auto& process : processes_) {
+        if (!process->is_alive()) start(*process);
+    }
+}
+
+bool World::is_quiet() {
+    if (!network_->pending().empty()) return false;
+    for (const auto& process : processes_) {
+        for (SimStrand& strand : process->strands()) {
+            if (strand.is_due()) return false;
+        }
+        if (process->core().has_pending() || process->core().others_wrote()) return false;
+        const auto links = process->engine().links().status();
+        const auto is_done = [](const LinkStatus& link) { return link.online && link.in_step; };
+        if (!std::ranges::all_of(links, is_done)) return false;
+    }
+    return true;
+}
+
+void World::run_until_quiet() {
+    const Now deadline = now_ + kSettleTime;
+    while (!has_failed()) {
+        if (run_something()) continue;
+        if (is_quiet()) return;
+        if (now_ > deadline) return fail_with("the world does not come to rest: " + differing());
+        std::optional<Now> next;
+        for (const auto& process : processes_) {
+            for (SimStrand& strand : process->strands()) {
+                const auto timer = strand.next_timer();
+                if (timer && (!next || *timer < *next)) next = timer;
+            }
+        }
+        if (!next) return fail_with("nothing is to happen any more: " + differing());
+        now_ = std::max(now_, *next);
+    }
+}
+
+std::string World::differing() const {
+    std::string out;
+    for (const auto& process : processes_) {
+        out += "\n  " + process->setup().host + ":";
+        if (process->core().has_pending()) out += " changes are pending;";
+        for (const LinkStatus& link : process->engine().links().status()) {
+            out += " " + link.url + (link.online ? " online" : " offline") +
+                   (link.in_step ? " in step" : " not in step") + " " + link.error + ";";
+        }
+        for (const auto& [id, watched] : process->documents()) {
+            const auto status = watched.core->status();
+            out += " " + id + " " + std::to_string(status->change_count) + " changes " +
+                   to_hex(status->digest.view()).substr(0, 8) + ";";
+        }
+    }
+    return out;
+}
+
+void World::check_equal() {
+    for (const auto& process : processes_) {
+        process->open_all();
+        const auto alarms = process->engine().links().divergence_count();
+        if (alarms != 0) fail_with(process->setup().host + ": divergence alarm");
+    }
+    for (const std::string& id : document_ids_) {
+        std::optional<Digest> digest;
+        std::optional<Plain> view;
+        for (const auto& process : processes_) {
+            const auto at = process->documents().find(id);
+            if (at == process->documents().end()) continue;
+            const auto status = at->second.core->status();
+            const auto read = at->second.core->read("");
+            if (!status || !read) return fail_with("a document cannot be read");
+            if (status->pending_count != 0) fail_with(process->setup().host + ": pending changes");
+            if (!digest) {
+                digest = status->digest;
+                view = *read;
+                counts_.changes += status->change_count;
+                trace_.add(digest->view());
+            }
+            if (status->digest != *digest) fail_with(id + ": digests differ" + differing());
+            if (*read != *view) fail_with(id + ": equal digests, unequal views");
+            if (at->second.copy != *read) {
+                fail_with(process->setup().host + ": who follows the patches of " + id +
+                          " sees something else");
+            }
+        }
+    }
+}
+
+/// Every change in a disk's log has the hash that it has in all others, and had before.
+void World::check_log(std::size_t index) {
+    const auto process =
+        std::ranges::find(processes_, index, [](const auto& one) { return one->setup().disk; });
+    if (process == processes_.end()) return;
+    const auto reader = (*process)->core().store().read();
+    if (!reader) return fail_with("a store cannot be read");
+    for (const auto& [id, watched] : (*process)->documents()) {
+        const auto bytes = (*reader)->get(Table::documents, detail::document_key(id));
+        if (!bytes || !*bytes) continue;
+        const auto record = detail::decode_document_record(**bytes);
+        if (!record) return fail_with("a document's record is damaged");
+        crdt::Names names;
+        detail::History history(**reader, record->number, names);
+        const auto done = history.for_each(
+            0, record->change_count, [&](detail::DecodedSegment& segment) -> Result<bool> {
+                JOINERY_TRY(const auto hashes, detail::segment_hashes(names, segment));
+                for (std::size_t i = 0; i < hashes.size(); ++i) {
+                    const crdt::ChangeHeader& change = segment.batch.changes[i];
+                    const auto [at, is_new] =
+                        hashes_.emplace(ChangeName{id, names.actor(change.chain), change.seq},
+                                        prefix_of(hashes[i]));
+                    if (at->second != prefix_of(hashes[i])) {
+                        fail_with("the log of " + id + " has a change with another hash");
+                    }
+                }
+                return true;
+            });
+        if (!done) fail_with("the log of " + id + ": " + std::string(done.error().what));
+    }
+}
+
+/// Closed and opened again, every document is what it was.
+void World::reopen_all() {
+    for (const auto& process : processes_) {
+        std::map<std::string, Digest> before;
+        for (const auto& [id, watched] : process->documents())
+            before[id] = watched.core->status()->digest;
+        process->close();
+        start(*process);
+        if (has_failed()) return;
+        for (const auto& [id, watched] : process->documents()) {
+            const auto status = watched.core->status();
+            if (status->digest != before[id]) {
+                return fail_with(process->setup().host + ": " + id + " opens as something else");
+            }
+            const auto replayed = watched.core->read_at(Version(), "");
+            if (!replayed || *replayed != *watched.core->read("")) {
+                return fail_with(process->setup().host + ": " + id + " replays as something else");
+            }
+        }
+    }
+}
+
+void World::trace_disks() {
+    for (const auto& process : processes_) {
+        if (!process->is_alive()) continue;
+        const auto reader = process->core().store().read();
+        if (!reader) return fail_with("a store cannot be read");
+        for (std::size_t table = 0; table < kTableCount; ++table) {
+            Bytes key;
+            while (true) {
+                const auto found = (*reader)->first_at_or_after(static_cast<Table>(table), key);
+                if (!found || !*found) break;
+                trace_.add((*found)->key);
+                trace_.add((*found)->value);
+                key.assign((*found)->key.begin(), (*found)->key.end());
+                key.push_back(0);
+            }
+        }
+    }
+}
+
+}  // namespace joinery::sim
