@@ -31,11 +31,8 @@ void Links::close() {
     closed_ = true;
     ticker_.reset();
     listeners_.clear();
-    for (Connection& connection : connections_) {
-        if (connection.on_synced) {
-            connection.on_synced(fail(Errc::disconnected, "the peer was closed"));
-        }
-    }
+    for (const Handle& connection : connections_)
+        finish_sync(*connection, fail(Errc::disconnected, "the peer was closed"));
     connections_.clear();
     transports_.clear();
 }
@@ -57,17 +54,30 @@ Result<std::string> Links::listen(std::string_view url) {
     }
     JOINERY_TRY(auto listener, transport->listen(url, [this](Result<std::unique_ptr<Link>> link) {
         if (!link) return log(LogLevel::warning, std::string(link.error().what));
-        const Handle connection = connections_.emplace(connections_.end());
-        connection->url = (*link)->remote();
-        attach(connection, *std::move(link));
+        const std::string remote = (*link)->remote();
+        attach(add(remote), *std::move(link));
     }));
     listeners_.push_back(std::move(listener));
     return listeners_.back()->url();
 }
 
+Links::Handle Links::add(std::string url) {
+    connections_.push_back(std::make_shared<Connection>());
+    connections_.back()->url = std::move(url);
+    return connections_.back();
+}
+
+template <class Verb>
+auto Links::with(const Handle& connection, Verb verb) {
+    return [weak = std::weak_ptr(connection), verb = std::move(verb)](auto&&... arguments) {
+        if (const Handle there = weak.lock()) {
+            verb(there, std::forward<decltype(arguments)>(arguments)...);
+        }
+    };
+}
+
 void Links::keep_connected(std::string url) {
-    const Handle connection = connections_.emplace(connections_.end());
-    connection->url = std::move(url);
+    const Handle connection = add(std::move(url));
     connection->keep = true;
     dial(connection);
 }
@@ -76,35 +86,35 @@ void Links::sync(std::string url,
                  std::vector<std::string> patterns,
                  std::chrono::milliseconds timeout,
                  OnSynced done) {
-    const Handle connection = connections_.emplace(connections_.end());
-    connection->url = std::move(url);
+    const Handle connection = add(std::move(url));
     connection->patterns = std::move(patterns);
     connection->is_once = true;
     connection->on_synced = std::move(done);
-    connection->timer = strand_.start_timer(timeout, [this, connection] {
-        finish_sync(connection, fail(Errc::busy, "the time limit passed before both were equal"));
-        ended(connection, fail(Errc::busy, "time limit"));
-    });
+    const auto give_up = [this](const Handle& late) {
+        finish_sync(*late, fail(Errc::busy, "the time limit passed before both were equal"));
+        ended(late, fail(Errc::busy, "time limit"));
+    };
+    connection->timer = strand_.start_timer(timeout, with(connection, give_up));
     dial(connection);
 }
 
-void Links::dial(Handle connection) {
+void Links::dial(const Handle& connection) {
     Transport* transport = transport_for(connection->url);
     if (transport == nullptr) {
         const Error error =
             fail(Errc::unsupported, "no transport for that URL; this version speaks tcp://");
-        strand_.post([this, connection, error] {
-            if (!closed_) ended(connection, error);
-        });
+        strand_.post(with(connection, [this, error](const Handle& it) { ended(it, error); }));
         return;
     }
-    transport->connect(connection->url, [this, connection](Result<std::unique_ptr<Link>> link) {
-        if (!link) return ended(connection, link.error());
-        attach(connection, *std::move(link));
-    });
+    const auto answered = [this](const Handle& it, Result<std::unique_ptr<Link>> link) {
+        if (it->is_ending) return;  // Too late: the link ends as it came.
+        if (!link) return ended(it, link.error());
+        attach(it, *std::move(link));
+    };
+    transport->connect(connection->url, with(connection, answered));
 }
 
-void Links::attach(Handle connection, std::unique_ptr<Link> link) {
+void Links::attach(const Handle& connection, std::unique_ptr<Link> link) {
     session::Options options;
     options.name = options_.name;
     options.device = options_.device;
@@ -114,18 +124,19 @@ void Links::attach(Handle connection, std::unique_ptr<Link> link) {
     connection->session = std::make_unique<session::Session>(host_, std::move(options));
     connection->error.clear();
     Link::Events events;
-    events.on_message = [this, connection](ByteView message) {
-        connection->session->on_message(message, clock_.monotonic_now());
-        pump(connection);
-    };
-    events.on_closed = [this, connection](const Result<void>& how) { ended(connection, how); };
-    events.on_writable = [this, connection] { pump(connection); };
+    events.on_message = with(connection, [this](const Handle& it, ByteView message) {
+        it->session->on_message(message, clock_.monotonic_now());
+        pump(it);
+    });
+    events.on_closed =
+        with(connection, [this](const Handle& it, const Result<void>& how) { ended(it, how); });
+    events.on_writable = with(connection, [this](const Handle& it) { pump(it); });
     connection->link->start(std::move(events));
     pump(connection);
 }
 
 /// Moves what the session has to say to the link, as long as there is room.
-void Links::pump(Handle connection) {
+void Links::pump(const Handle& connection) {
     take_events(connection);
     while (connection->link && !connection->closing) {
         if (!connection->has_held) {
@@ -144,7 +155,7 @@ void Links::pump(Handle connection) {
     }
 }
 
-void Links::take_events(Handle connection) {
+void Links::take_events(const Handle& connection) {
     for (const session::Event& event : connection->session->take_events()) {
         switch (event.kind) {
             case session::Event::Kind::hello: connection->retry_delay = {}; break;
@@ -170,9 +181,9 @@ void Links::take_events(Handle connection) {
                     log(LogLevel::warning,
                         "session with " + connection->url +
                             " ended: " + std::string(event.error->what));
-                    finish_sync(connection, *event.error);
+                    finish_sync(*connection, *event.error);
                 } else {
-                    finish_sync(connection, report_of(*connection));
+                    finish_sync(*connection, report_of(*connection));
                 }
                 break;
             case session::Event::Kind::received:
@@ -194,38 +205,41 @@ SyncReport Links::report_of(const Connection& connection) const {
     return report;
 }
 
-void Links::finish_sync(Handle connection, Result<SyncReport> report) {
-    if (!connection->on_synced) return;
-    const OnSynced done = std::exchange(connection->on_synced, {});
+void Links::finish_sync(Connection& connection, Result<SyncReport> report) {
+    if (!connection.on_synced) return;
+    const OnSynced done = std::exchange(connection.on_synced, {});
     done(std::move(report));
 }
 
 /// The link is gone, or could not be had.
-void Links::ended(Handle connection, const Result<void>& how) {
+void Links::ended(const Handle& connection, const Result<void>& how) {
+    // A time limit and a broken link may both come.
+    if (std::exchange(connection->is_ending, true)) return;
     if (!how) connection->error = how.error().what;
     if (connection->session) take_events(connection);
-    finish_sync(connection,
+    finish_sync(*connection,
                 how ? fail(Errc::disconnected, "the other side hung up early") : how.error());
-    // The link may be what called this: let go of it later.
-    strand_.post([this, connection] {
-        if (closed_) return;
-        connection->link.reset();
-        connection->session.reset();
-        connection->has_held = false;
-        connection->closing = false;
-        if (!connection->keep) {
-            connections_.erase(connection);
-            return;
-        }
-        connection->retry_delay =
-            std::clamp(connection->retry_delay * 2, kRetryDelayMin, kRetryDelayMax);
-        connection->timer =
-            strand_.start_timer(connection->retry_delay, [this, connection] { dial(connection); });
-    });
+    strand_.post(with(connection, [this](const Handle& it) { let_go(it); }));
+}
+
+void Links::let_go(const Handle& connection) {
+    connection->link.reset();
+    connection->session.reset();
+    connection->has_held = false;
+    connection->closing = false;
+    connection->is_ending = false;
+    if (!connection->keep) {
+        std::erase(connections_, connection);
+        return;
+    }
+    connection->retry_delay =
+        std::clamp(connection->retry_delay * 2, kRetryDelayMin, kRetryDelayMax);
+    connection->timer = strand_.start_timer(
+        connection->retry_delay, with(connection, [this](const Handle& it) { dial(it); }));
 }
 
 void Links::document_changed(std::string_view id) {
-    for (auto connection = connections_.begin(); connection != connections_.end(); ++connection) {
+    for (const Handle& connection : connections_) {
         if (!connection->session || connection->closing) continue;
         connection->session->document_changed(id);
         pump(connection);
@@ -234,7 +248,7 @@ void Links::document_changed(std::string_view id) {
 
 void Links::tick() {
     if (closed_) return;
-    for (auto connection = connections_.begin(); connection != connections_.end(); ++connection) {
+    for (const Handle& connection : connections_) {
         if (!connection->session || connection->closing) continue;
         connection->session->on_time(clock_.monotonic_now());
         pump(connection);
@@ -244,17 +258,17 @@ void Links::tick() {
 
 std::vector<LinkStatus> Links::status() const {
     std::vector<LinkStatus> out;
-    for (const Connection& connection : connections_) {
+    for (const Handle& connection : connections_) {
         LinkStatus status;
-        status.url = connection.url;
-        status.error = connection.error;
-        if (connection.session) {
-            const auto& peer = connection.session->peer();
+        status.url = connection->url;
+        status.error = connection->error;
+        if (connection->session) {
+            const auto& peer = connection->session->peer();
             status.online = peer.has_value();
             if (peer) status.name = peer->name;
-            status.in_step = connection.session->is_in_step();
-            status.received_size = connection.session->counters().bytes_received;
-            status.sent_size = connection.session->counters().bytes_sent;
+            status.in_step = connection->session->is_in_step();
+            status.received_size = connection->session->counters().bytes_received;
+            status.sent_size = connection->session->counters().bytes_sent;
         }
         out.push_back(std::move(status));
     }

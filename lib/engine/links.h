@@ -11,7 +11,6 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <list>
 #include <map>
 #include <memory>
 #include <string>
@@ -67,20 +66,28 @@ class Links {
         Bytes held;  ///< A message that the link had no room for.
         bool has_held = false;
         bool closing = false;
+        bool is_ending = false;  ///< ended() was called, the rest is to follow.
         std::string error;
         OnSynced on_synced;
         Strand::Timer timer;  ///< To dial again, or of a sync's time limit.
         std::vector<std::string> patterns;
         bool is_once = false;
     };
-    using Handle = std::list<Connection>::iterator;
+    /// Callbacks keep a weak one: the connection may go before its dial or link does.
+    using Handle = std::shared_ptr<Connection>;
 
-    void dial(Handle connection);
-    void attach(Handle connection, std::unique_ptr<Link> link);
-    void pump(Handle connection);
-    void take_events(Handle connection);
-    void ended(Handle connection, const Result<void>& how);
-    void finish_sync(Handle connection, Result<SyncReport> report);
+    Handle add(std::string url);
+    /// @p verb with @p connection, if that is still there when it is called.
+    template <class Verb>
+    auto with(const Handle& connection, Verb verb);
+    void dial(const Handle& connection);
+    void attach(const Handle& connection, std::unique_ptr<Link> link);
+    void pump(const Handle& connection);
+    void take_events(const Handle& connection);
+    void ended(const Handle& connection, const Result<void>& how);
+    void finish_sync(Connection& connection, Result<SyncReport> report);
+    /// What is left to do once no callback of the link's is on the stack.
+    void let_go(const Handle& connection);
     SyncReport report_of(const Connection& connection) const;
     void tick();
     Transport* transport_for(std::string_view url);
@@ -92,7 +99,7 @@ class Links {
     Options options_;
     std::vector<std::unique_ptr<Transport>> transports_;
     std::vector<std::unique_ptr<Listener>> listeners_;
-    std::list<Connection> connections_;
+    std::vector<Handle> connections_;
     Strand::Timer ticker_;
     std::uint64_t divergence_count_ = 0;
     bool closed_ = false;
