@@ -104,6 +104,8 @@ struct MemoryDiskState {
     std::optional<Incarnation> incarnation;
     /// Whether this is no longer the disk that the incarnation was made for.
     bool moved = false;
+    /// The version at which a handle last ended cleanly.
+    std::uint64_t closed_at = 0;
     std::vector<MemorySlot> slots;
     /// Counts crashes: what began before the latest is dead.
     std::uint64_t epoch = 0;

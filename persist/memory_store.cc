@@ -281,6 +281,7 @@ class MemoryStore final : public Store {
         detail::MemorySlot& slot = handle_.disk->slots[handle_.slot];
         slot.leased = false;
         slot.clean = !handle_.spoilt && !handle_.failed;
+        if (slot.clean) handle_.disk->closed_at = handle_.disk->tables->newest();
         --handle_.disk->handle_count;
     }
 
@@ -370,11 +371,14 @@ Result<std::unique_ptr<Store>> open_memory_store(MemoryDisk& disk, Random& rando
     MemoryDiskState& state = *disk.state_;
     const Guard guard(state.mutex);
     JOINERY_TRY(const std::uint32_t slot, lease_slot(state));
-    if (!state.incarnation || state.moved) {
+    // A clean end that the disk forgot: its actor's last changes are gone, and may have left.
+    const bool is_older = state.tables->newest() < state.closed_at;
+    if (!state.incarnation || state.moved || is_older) {
         Incarnation fresh;
         random.fill(fresh.bytes);
         state.incarnation = fresh;
         state.moved = false;
+        state.closed_at = 0;
     }
     ++state.handle_count;
     Handle handle;

@@ -76,6 +76,20 @@ TEST_F(MemoryStores, ADiskThatIsLateToSyncLosesWhatItDidNot) {
     EXPECT_EQ(*scan(*fresh, Table::log), (Model{{"changed", "old"}, {"erased", "1"}}));
 }
 
+TEST_F(MemoryStores, ACleanEndThatTheDiskForgetsIsAnotherIncarnation) {
+    MemoryDisk disk(MemoryDisk::Durability::at_sync);
+    auto store = open(disk, random);
+    const Incarnation before = store->incarnation();
+    JOINERY_ASSERT_OK(put_one(*store, Table::log, "k", "v"));
+    store.reset();
+    disk.crash();
+    store = open(disk, random);
+    EXPECT_NE(store->incarnation(), before);
+    const Incarnation after = store->incarnation();
+    store.reset();
+    EXPECT_EQ(open(disk, random)->incarnation(), after);
+}
+
 TEST_F(MemoryStores, AKilledProcessLosesNothingThatItCommitted) {
     MemoryDisk disk(MemoryDisk::Durability::at_sync);
     const auto one = open(disk, random);
