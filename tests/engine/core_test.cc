@@ -1,60 +1,15 @@
 // Cores as two processes on one store, and as neighbours without a link: what the simulator found,
 // each by itself.
 
-#include "engine/core.h"
+#include "tests/engine/core_rig.h"
 
-#include "persist/memory_store.h"
-#include "support/dice.h"
-
+#include <functional>
 #include <gtest/gtest.h>
 #include <memory>
-#include <string>
+#include <utility>
 
 namespace joinery::detail {
 namespace {
-
-class FixedClock final : public Clock {
-  public:
-    WallTime wall_now() override { return WallTime(1'700'000'000'000); }
-    MonotonicTime monotonic_now() override { return {}; }
-};
-
-class CoreTest : public testing::Test {
-  protected:
-    std::unique_ptr<Core> open_on(std::unique_ptr<Store> store) {
-        Core::Hooks hooks;
-        hooks.on_pending = [] {};
-        hooks.run_callback = [](const std::function<void()>& callback) { callback(); };
-        auto core = Core::open(std::move(store), clock_, random_, std::move(hooks));
-        EXPECT_TRUE(core.has_value());
-        return *std::move(core);
-    }
-    std::unique_ptr<Core> open(persist::MemoryDisk& disk) {
-        return open_on(*persist::open_memory_store(disk, random_));
-    }
-    static DocumentCore& document(Core& core) { return **core.open_document("d", true); }
-    static void set(Core& core, const std::string& path, std::int64_t value) {
-        const auto done =
-            document(core).transact([&](Tx& tx) { return tx.set(path, Value(value)); }, "");
-        ASSERT_TRUE(done.has_value() && done->changed);
-    }
-    /// Gives @p to what it lacks of @p from, as one message of a session.
-    static void send(Core& from, Core& to) {
-        session::Frontier theirs = document(to).frontier();
-        crdt::EncoderDictionary encoder;
-        crdt::DecoderDictionary decoder;
-        const auto missing = document(from).encode_missing(theirs, encoder, 1U << 20U);
-        ASSERT_TRUE(missing.has_value()) << missing.error().what;
-        const auto report = document(to).receive(missing->changes, decoder, missing->seals);
-        ASSERT_TRUE(report.has_value()) << report.error().what;
-    }
-    static Digest digest(Core& core) { return document(core).status()->digest; }
-
-    FixedClock clock_;
-    test::SeededRandom random_{1};
-    persist::MemoryDisk disk_;
-    persist::MemoryDisk other_disk_;
-};
 
 TEST_F(CoreTest, WhatAnotherProcessStoredDoesNotHideASealThatIsStillToBeStored) {
     const auto author = open(other_disk_);
