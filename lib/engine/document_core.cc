@@ -92,7 +92,7 @@ bool DocumentCore::has_pending() const {
 Result<Receipt> DocumentCore::transact(const std::function<Result<void>(Tx&)>& body,
                                        std::string_view message) {
     Receipt receipt;
-    std::function<void()> deliver;
+    bool is_to_tell = false;
     {
         const std::lock_guard lock(mutex_);
         document_->set_recording(!watches_.empty());
@@ -104,10 +104,10 @@ Result<Receipt> DocumentCore::transact(const std::function<Result<void>(Tx&)>& b
         if (!receipt.changed) return receipt;
         receipt.actor = context_.actor;
         receipt.seq = document_->outgoing().batch.changes.back().seq;
-        deliver = events_since_touch(true);
+        is_to_tell = note_events(true);
     }
     context_.on_pending();
-    if (deliver) deliver();
+    if (is_to_tell) tell();
     return receipt;
 }
 
@@ -141,7 +141,7 @@ Result<bool> DocumentCore::absorb(StoreReader& reader) {
     JOINERY_TRY(const auto bytes, reader.get(Table::documents, document_key(id_)));
     if (!bytes) return false;
     JOINERY_TRY(const DocumentRecord record, decode_document_record(*bytes));
-    std::function<void()> deliver;
+    bool is_to_tell = false;
     {
         const std::lock_guard lock(mutex_);
         if (record.change_count == record_.change_count) {
@@ -169,9 +169,9 @@ Result<bool> DocumentCore::absorb(StoreReader& reader) {
         // The window of recent changes has a gap now; the store has what it lacks.
         forget_recent();
         JOINERY_TRY_VOID(load_seals(reader));
-        deliver = events_since_touch(false);
+        is_to_tell = note_events(false);
     }
-    if (deliver) deliver();
+    if (is_to_tell) tell();
     return true;
 }
 

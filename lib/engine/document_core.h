@@ -12,6 +12,7 @@
 #include "joinery/document.h"
 #include "session/host.h"
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -126,7 +127,11 @@ class DocumentCore : public session::DocumentPort,
                                 bool& more) const;
     Result<crdt::Seal> seal_at(crdt::ChainIndex chain, std::uint64_t seq) const;
     bool recent_covers(std::span<const std::uint64_t> theirs) const;
-    std::function<void()> events_since_touch(bool local);
+    /// Whether tell() has something to do.
+    [[nodiscard]] bool note_events(bool local);
+
+    /// Delivers what note_events() left, in order, whoever made it. Without the lock.
+    void tell();
 
     CoreContext& context_;
     std::string id_;
@@ -144,6 +149,8 @@ class DocumentCore : public session::DocumentPort,
     std::vector<std::uint64_t> recent_from_;   ///< By chain: the first seq in recent_.
     std::vector<std::size_t> recent_flushes_;  ///< Where in recent_ each flush starts.
     std::vector<std::shared_ptr<Watch>> watches_;
+    std::deque<std::function<void()>> to_tell_;  ///< In order of the changes.
+    bool is_telling_ = false;                    ///< Whether a thread is at it.
 };
 
 }  // namespace joinery::detail

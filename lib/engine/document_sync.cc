@@ -158,7 +158,7 @@ Result<crdt::ApplyReport> DocumentCore::receive(ByteView changes,
                                                 crdt::DecoderDictionary& dictionary,
                                                 std::span<const crdt::Seal> seals) {
     crdt::ApplyReport report;
-    std::function<void()> deliver;
+    bool is_to_tell = false;
     {
         const std::lock_guard lock(mutex_);
         crdt::Names& names = document_->names();
@@ -181,10 +181,10 @@ Result<crdt::ApplyReport> DocumentCore::receive(ByteView changes,
             const auto known = seals_.find(actor);
             if (known == seals_.end() || known->second.seq < seal.seq) seals_[actor] = seal;
         }
-        deliver = events_since_touch(false);
+        is_to_tell = note_events(false);
     }
     context_.on_pending();
-    if (deliver) deliver();
+    if (is_to_tell) tell();
     return report;
 }
 

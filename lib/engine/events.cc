@@ -43,33 +43,47 @@ Subscription DocumentCore::observe(std::string path, std::function<void(const Ev
     }));
 }
 
-/// What to call, without the lock, to deliver what was touched since the last time; may be empty.
-std::function<void()> DocumentCore::events_since_touch(bool local) {
-    if (watches_.empty()) return {};
+/// Leaves for tell() what was touched since the last time.
+bool DocumentCore::note_events(bool local) {
+    if (watches_.empty()) return false;
     std::vector<crdt::PatchStep> steps = crdt::patches_of(*document_);
     document_->mutable_state().clear_touched();
-    if (steps.empty()) return {};
+    if (steps.empty()) return false;
     auto event = std::make_shared<Event>();
     event->local = local;
     for (crdt::PatchStep& step : steps) {
         event->patches.push_back({kind_of(step.kind), std::move(step.path), std::move(step.value)});
     }
-    return [watches = watches_, event, run = context_.run_callback] {
-        for (const auto& watch : watches) {
-            run([watch, event] {
-                Event part{event->local, {}};
-                for (const Patch& patch : event->patches) {
-                    if (is_beneath(patch.path, watch->path) ||
-                        is_beneath(watch->path, patch.path)) {
-                        part.patches.push_back(patch);
-                    }
+    for (const auto& watch : watches_) {
+        to_tell_.push_back([watch, event] {
+            Event part{event->local, {}};
+            for (const Patch& patch : event->patches) {
+                if (is_beneath(patch.path, watch->path) || is_beneath(watch->path, patch.path)) {
+                    part.patches.push_back(patch);
                 }
-                if (part.patches.empty()) return;
-                const std::lock_guard lock(watch->mutex);
-                if (watch->alive) watch->callback(part);
-            });
-        }
-    };
+            }
+            if (part.patches.empty()) return;
+            const std::lock_guard lock(watch->mutex);
+            if (watch->alive) watch->callback(part);
+        });
+    }
+    return true;
+}
+
+void DocumentCore::tell() {
+    std::unique_lock lock(mutex_);
+    // Of two threads that changed the document, the later one may come first to here. One hands
+    // over for both; also for a callback that runs at once and makes a change itself.
+    if (is_telling_) return;
+    is_telling_ = true;
+    while (!to_tell_.empty()) {
+        std::function<void()> next = std::move(to_tell_.front());
+        to_tell_.pop_front();
+        lock.unlock();
+        context_.run_callback(std::move(next));
+        lock.lock();
+    }
+    is_telling_ = false;
 }
 
 }  // namespace joinery::detail

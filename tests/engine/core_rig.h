@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 #include <memory>
 #include <string>
+#include <utility>
 
 namespace joinery::detail {
 
@@ -24,7 +25,7 @@ class CoreTest : public testing::Test {
   protected:
     std::unique_ptr<Core> open_on(std::unique_ptr<Store> store) {
         Core::Hooks hooks;
-        hooks.on_pending = [] {};
+        hooks.on_pending = [this] { std::exchange(on_pending, [] {})(); };
         hooks.run_callback = [](const std::function<void()>& callback) { callback(); };
         auto core = Core::open(std::move(store), clock_, random_, std::move(hooks));
         EXPECT_TRUE(core.has_value());
@@ -52,6 +53,8 @@ class CoreTest : public testing::Test {
     }
     static Digest digest(Core& core) { return document(core).status()->digest; }
 
+    /// What the next change that is made or comes meets before it is told.
+    std::function<void()> on_pending = [] {};
     FixedClock clock_;
     test::SeededRandom random_{1};
     persist::MemoryDisk disk_;

@@ -92,6 +92,16 @@ TEST_F(PatchTest, FollowingThePatchesGivesTheViewOnRandomHistories) {
     EXPECT_GT(remote_count, 500U);
 }
 
+TEST_F(PatchTest, EventsComeInTheOrderOfTheChangesAlsoWhereAnotherThreadCutsIn) {
+    auto core = open(disk_);
+    Follower follower(document(*core), "");
+    // As another thread would, between the first change and its event.
+    on_pending = [&] { set(*core, "/a", 2); };
+    set(*core, "/a", 1);
+    EXPECT_EQ(follower.local_count, 2U);
+    follower.check("after both");
+}
+
 TEST_F(PatchTest, AFailedTransactionTellsNobodyAndLeavesNothingBehindForTheNext) {
     const auto core = open(disk_);
     set(*core, "/a", 1);
