@@ -36,34 +36,55 @@ void say_seed(const char* condition, const char* file, int line) {
     std::abort();
 }
 
-void run_seed(std::uint64_t seed) {
+World::Counts run_seed(std::uint64_t seed) {
     seed_now = seed;
     set_assert_handler(say_seed);
     World world(seed);
     world.run();
-    ASSERT_TRUE(world.fault().empty()) << "replay with: ./dev sim " << seed << "\n"
+    EXPECT_TRUE(world.fault().empty()) << "replay with: ./dev sim " << seed << "\n"
                                        << world.fault();
+    return world.counts();
 }
 
 class Sim : public testing::Test {
   protected:
-    void run_range(std::uint64_t first, std::uint64_t count) {
-        for (std::uint64_t seed = first; seed < first + count && !HasFatalFailure(); ++seed)
-            run_seed(seed);
+    /// Runs @p count seeds, and demands that there was trouble enough for that to mean something.
+    static void run_range(std::uint64_t first, std::uint64_t count) {
+        World::Counts sum;
+        for (std::uint64_t seed = first; seed < first + count && !HasFailure(); ++seed) {
+            const World::Counts counts = run_seed(seed);
+            sum.edits += counts.edits;
+            sum.changes += counts.changes;
+            sum.crashes += counts.crashes;
+            sum.cuts += counts.cuts;
+            sum.deliveries += counts.deliveries;
+        }
+        EXPECT_GT(sum.edits, 100 * count);
+        EXPECT_GT(sum.changes, 100 * count);
+        EXPECT_GT(sum.crashes, count);
+        EXPECT_GT(sum.cuts, count);
+        EXPECT_GT(sum.deliveries, 500 * count);
+        std::printf("%zu edits, %zu changes at rest, %zu crashes, %zu cuts, %zu deliveries\n",
+                    sum.edits,
+                    sum.changes,
+                    sum.crashes,
+                    sum.cuts,
+                    sum.deliveries);
     }
 };
 
 TEST_F(Sim, PeersConvergeAndKeepWhatIsDurableWhateverHappens) {
     if (const char* seed = std::getenv("JOINERY_SEED")) {
-        return run_seed(std::strtoull(seed, nullptr, 0));
+        static_cast<void>(run_seed(std::strtoull(seed, nullptr, 0)));
+        return;
     }
-    run_range(1, 40);
+    run_range(1, 80);
 }
 
 TEST_F(Sim, SeedsThatFoundAFaultFindNoneAnyMore) {
     if (std::getenv("JOINERY_SEED") != nullptr) GTEST_SKIP() << "one seed is asked for";
     for (const std::uint64_t seed : seeds_from_file())
-        run_seed(seed);
+        static_cast<void>(run_seed(seed));
 }
 
 TEST_F(Sim, TheSameSeedReplaysToTheLastByte) {

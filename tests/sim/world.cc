@@ -128,8 +128,8 @@ void World::step() {
     const std::size_t what = dice_.below(1000);
     if (what < 140) return edit();
     if (what < 240) return advance(Now(dice_.below(20'000'000)));
-    if (what < 255) return make_trouble();
-    if (what < 257) return advance(std::chrono::seconds(dice_.below(40)));
+    if (what < 265) return make_trouble();
+    if (what < 267) return advance(std::chrono::seconds(dice_.below(40)));
     if (!run_something()) advance(Now(dice_.below(5'000'000)));
 }
 
@@ -215,7 +215,8 @@ void World::make_trouble() {
 void World::trouble_network() {
     const std::string& a = dice_.pick(processes_)->setup().host;
     const std::string& b = dice_.pick(processes_)->setup().host;
-    switch (dice_.below(6)) {
+    switch (dice_.below(7)) {
+        case 6: return sync_once();
         case 0:
             note("cut " + a + " - " + b);
             counts_.cuts += network_->cut_between(a, b);
@@ -245,6 +246,21 @@ void World::trouble_network() {
             blocked_.clear();
             break;
     }
+}
+
+/// An app asks for one exchange, with a time limit that is often too short.
+void World::sync_once() {
+    const auto alive = living();
+    if (alive.empty()) return;
+    Process& process = *dice_.pick(alive);
+    const std::string url = "mem://" + dice_.pick(processes_)->setup().host;
+    const std::chrono::milliseconds limit(1 + dice_.below(dice_.chance(50) ? 30 : 5000));
+    note("sync " + process.setup().host + " with " + url);
+    ++counts_.syncs;
+    process.engine().links().sync(url, {}, limit, [this](const Result<SyncReport>& report) {
+        ++counts_.syncs_answered;
+        note(report ? "synced" : "not synced: " + std::string(report.error().what));
+    });
 }
 
 void World::trouble_disk() {

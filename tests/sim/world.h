@@ -45,6 +45,7 @@ class World {
 
     struct Counts {
         std::size_t edits = 0, deliveries = 0, crashes = 0, cuts = 0, checkpoints = 0, changes = 0;
+        std::size_t syncs = 0, syncs_answered = 0;
     };
     const Counts& counts() const { return counts_; }
 
@@ -72,6 +73,7 @@ class World {
     void start(Process& process);
     void stop(Process& process);
     void trouble_network();
+    void sync_once();
     void trouble_disk();
 
     // --- Checks --------------------------------------------------------------------------------

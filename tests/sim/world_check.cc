@@ -102,7 +102,7 @@ bool World::is_quiet() {
         const auto is_done = [](const LinkStatus& link) { return link.online && link.in_step; };
         if (!std::ranges::all_of(links, is_done)) return false;
     }
-    return true;
+    return counts_.syncs == counts_.syncs_answered;
 }
 
 void World::run_until_quiet() {
@@ -142,6 +142,7 @@ std::string World::differing() const {
 }
 
 void World::check_equal() {
+    if (counts_.syncs != counts_.syncs_answered) fail_with("a sync was answered twice");
     for (const auto& process : processes_) {
         process->open_all();
         const auto alarms = process->engine().links().divergence_count();
