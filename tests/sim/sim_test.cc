@@ -36,14 +36,19 @@ void say_seed(const char* condition, const char* file, int line) {
     std::abort();
 }
 
-World::Counts run_seed(std::uint64_t seed) {
+struct Outcome {
+    World::Counts counts;
+    Digest trace;
+};
+
+Outcome run_seed(std::uint64_t seed) {
     seed_now = seed;
     set_assert_handler(say_seed);
     World world(seed);
     world.run();
     EXPECT_TRUE(world.fault().empty()) << "replay with: ./dev sim " << seed << "\n"
                                        << world.fault();
-    return world.counts();
+    return {world.counts(), world.trace()};
 }
 
 class Sim : public testing::Test {
@@ -52,7 +57,7 @@ class Sim : public testing::Test {
     static void run_range(std::uint64_t first, std::uint64_t count) {
         World::Counts sum;
         for (std::uint64_t seed = first; seed < first + count && !HasFailure(); ++seed) {
-            const World::Counts counts = run_seed(seed);
+            const World::Counts counts = run_seed(seed).counts;
             sum.edits += counts.edits;
             sum.changes += counts.changes;
             sum.crashes += counts.crashes;
@@ -75,7 +80,8 @@ class Sim : public testing::Test {
 
 TEST_F(Sim, PeersConvergeAndKeepWhatIsDurableWhateverHappens) {
     if (const char* seed = std::getenv("JOINERY_SEED")) {
-        static_cast<void>(run_seed(std::strtoull(seed, nullptr, 0)));
+        const Outcome outcome = run_seed(std::strtoull(seed, nullptr, 0));
+        std::printf("trace %s\n", to_hex(outcome.trace.view()).c_str());
         return;
     }
     run_range(1, 80);
@@ -89,14 +95,9 @@ TEST_F(Sim, SeedsThatFoundAFaultFindNoneAnyMore) {
 
 TEST_F(Sim, TheSameSeedReplaysToTheLastByte) {
     for (const std::uint64_t seed : {std::uint64_t{3}, std::uint64_t{8}}) {
-        World one(seed);
-        one.run();
-        World two(seed);
-        two.run();
-        EXPECT_EQ(to_hex(one.trace().view()), to_hex(two.trace().view()));
-        World other(seed + 1000);
-        other.run();
-        EXPECT_NE(to_hex(one.trace().view()), to_hex(other.trace().view()));
+        const Digest trace = run_seed(seed).trace;
+        EXPECT_EQ(to_hex(run_seed(seed).trace.view()), to_hex(trace.view()));
+        EXPECT_NE(to_hex(run_seed(seed + 1000).trace.view()), to_hex(trace.view()));
     }
 }
 
