@@ -20,7 +20,8 @@ PlainObject read_map(const Document& document, ContainerIndex container) {
         const State::Slot& slot = state.slot(index);
         index = slot.next;
         if (!slot.is_present()) continue;
-        object.emplace_back(document.names().key(slot.key), document.read(state.shown(slot)));
+        object.push_back(
+            {std::string(document.names().key(slot.key)), document.read(state.shown(slot))});
     }
     std::ranges::sort(
         object, {}, [](const auto& member) -> const std::string& { return member.first; });

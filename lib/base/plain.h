@@ -5,17 +5,17 @@
 #include "base/value.h"
 
 #include <string>
-#include <utility>
 #include <variant>
 #include <vector>
 
 namespace joinery {
 
 struct Plain;
+struct PlainMember;
 /// Elements in order.
 using PlainArray = std::vector<Plain>;
 /// Members sorted by the UTF-8 bytes of their keys, each key once.
-using PlainObject = std::vector<std::pair<std::string, Plain>>;
+using PlainObject = std::vector<PlainMember>;
 
 /// A scalar, an array or an object. Compared by type and bits, as Value is.
 struct Plain {
@@ -28,8 +28,17 @@ struct Plain {
     const PlainArray& array() const { return std::get<PlainArray>(data); }
     const PlainObject& object() const { return std::get<PlainObject>(data); }
 
-    friend bool operator==(const Plain& a, const Plain& b) { return a.data == b.data; }
+    friend bool operator==(const Plain& a, const Plain& b);
 };
+
+/// A key and its value. Not a std::pair, which may not be named while Plain is incomplete.
+struct PlainMember {
+    std::string first;
+    Plain second;
+    friend bool operator==(const PlainMember&, const PlainMember&) = default;
+};
+
+inline bool operator==(const Plain& a, const Plain& b) { return a.data == b.data; }
 
 /// The member of @p object at @p key, by binary search; nullptr if there is none.
 const Plain* find_member(const PlainObject& object, std::string_view key) noexcept;
