@@ -116,6 +116,10 @@ class DocumentCore : public session::DocumentPort,
     void remember_recent();
     void forget_recent();
     Result<void> load_seals(StoreReader& reader);
+    /// The part of receive() that may be refused.
+    Result<crdt::ApplyReport> take_changes(ByteView changes,
+                                           crdt::DecoderDictionary& dictionary,
+                                           std::span<const crdt::Seal> seals);
     Result<void> check_seals(const crdt::Batch& batch,
                              std::span<const ChangeHash> hashes,
                              std::span<const crdt::Seal> seals) const;

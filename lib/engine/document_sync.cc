@@ -154,6 +154,31 @@ Result<void> DocumentCore::check_seals(const crdt::Batch& batch,
     return {};
 }
 
+Result<crdt::ApplyReport> DocumentCore::take_changes(ByteView changes,
+                                                     crdt::DecoderDictionary& dictionary,
+                                                     std::span<const crdt::Seal> seals) {
+    crdt::Names& names = document_->names();
+    crdt::Batch batch;
+    JOINERY_TRY_VOID(crdt::decode_changes(changes, names, dictionary, batch));
+    JOINERY_TRY(const auto hashes, document_->check(batch));
+    JOINERY_TRY_VOID(check_seals(batch, hashes, seals));
+    document_->set_recording(!watches_.empty());
+    JOINERY_TRY(const crdt::ApplyReport report, document_->apply(batch, hashes));
+    if (report.applied == 0) return report;
+    for (std::size_t i = 0; i < batch.changes.size(); ++i) {
+        if (!hashes[i].is_zero()) unstored_.append(batch, i, hashes[i]);
+    }
+    for (const crdt::Seal& seal : seals) {
+        const ActorId actor = crdt::actor_of(seal.proof);
+        const crdt::ChainIndex chain = names.find_actor(actor);
+        // Only the seals that were checked: those at the end of a chain as it now stands.
+        if (chain == crdt::kNone || document_->graph().last_seq(chain) != seal.seq) continue;
+        const auto known = seals_.find(actor);
+        if (known == seals_.end() || known->second.seq < seal.seq) seals_[actor] = seal;
+    }
+    return report;
+}
+
 Result<crdt::ApplyReport> DocumentCore::receive(ByteView changes,
                                                 crdt::DecoderDictionary& dictionary,
                                                 std::span<const crdt::Seal> seals) {
@@ -161,26 +186,18 @@ Result<crdt::ApplyReport> DocumentCore::receive(ByteView changes,
     bool is_to_tell = false;
     {
         const std::lock_guard lock(mutex_);
-        crdt::Names& names = document_->names();
         take_outgoing();
-        crdt::Batch batch;
-        JOINERY_TRY_VOID(crdt::decode_changes(changes, names, dictionary, batch));
-        JOINERY_TRY(const auto hashes, document_->check(batch));
-        JOINERY_TRY_VOID(check_seals(batch, hashes, seals));
-        document_->set_recording(!watches_.empty());
-        JOINERY_TRY(report, document_->apply(batch, hashes));
+        const crdt::Names::Mark names_before = document_->names().mark();
+        auto taken = take_changes(changes, dictionary, seals);
+        if (!taken) {
+            // What was refused must not fill the memory with names. The caller drops the
+            // dictionary.
+            document_->names().truncate(names_before);
+            document_->mutable_state().forget_truncated_names();
+            return taken;
+        }
+        report = *taken;
         if (report.applied == 0) return report;
-        for (std::size_t i = 0; i < batch.changes.size(); ++i) {
-            if (!hashes[i].is_zero()) unstored_.append(batch, i, hashes[i]);
-        }
-        for (const crdt::Seal& seal : seals) {
-            const ActorId actor = crdt::actor_of(seal.proof);
-            const crdt::ChainIndex chain = names.find_actor(actor);
-            // Only the seals that were checked: those at the end of a chain as it now stands.
-            if (chain == crdt::kNone || document_->graph().last_seq(chain) != seal.seq) continue;
-            const auto known = seals_.find(actor);
-            if (known == seals_.end() || known->second.seq < seal.seq) seals_[actor] = seal;
-        }
         is_to_tell = note_events(false);
     }
     context_.on_pending();

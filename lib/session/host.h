@@ -65,7 +65,8 @@ class DocumentPort {
                                            crdt::EncoderDictionary& dictionary,
                                            std::size_t size_max) = 0;
     /// Decodes, checks hashes and seals, applies and stores. All or none. `not_found` if a
-    /// predecessor or dependency is missing, `malformed`, `untrusted`, `over_limit`, `io`.
+    /// predecessor or dependency is missing, `malformed`, `untrusted`, `over_limit`, `io`; then
+    /// @p dictionary may not be used again.
     virtual Result<crdt::ApplyReport> receive(ByteView changes,
                                               crdt::DecoderDictionary& dictionary,
                                               std::span<const crdt::Seal> seals) = 0;
