@@ -11,8 +11,9 @@ class Applier {
         : state_(state), names_(names), batch_(batch), op_(op), site_(site) {}
 
     Result<void> run() {
-        if (op_.kind == OpKind::increment) return increment();
         const Names::Container& container = names_.container(op_.container);
+        if (container.in_element != kNone) JOINERY_TRY_VOID(check_elements_above());
+        if (op_.kind == OpKind::increment) return increment();
         if (container.kind != Kind::map && container.kind != Kind::list) {
             return fail(Errc::malformed, "operation on a container that has no slots");
         }
@@ -26,8 +27,9 @@ class Applier {
             if (op_.kind == OpKind::insert) set_entry();
             return {};
         }
-        if (in_list) JOINERY_TRY_VOID(check_element());
+        if (in_list) JOINERY_TRY_VOID(check_element(op_.container, op_.key));
         if (op_.kind == OpKind::erase) {
+            JOINERY_TRY_VOID(check_cells());
             erase_slot(op_.container, op_.key);
         } else {
             set_entry();
@@ -38,13 +40,59 @@ class Applier {
   private:
     std::int64_t stamp() const { return op_.stamp == kNoStamp ? site_.time_ms : op_.stamp; }
 
-    /// The author must have seen the element's insert.
-    Result<void> check_element() const {
-        const Names::Element& name = names_.element(op_.key);
-        const bool is_known = name.list == op_.container && state_.element(op_.key).item != kNone;
-        if (!is_known) return fail(Errc::malformed, "element that was never inserted");
-        if (name.chain != kNone && !site_.context.covers(name.chain, name.counter)) {
-            return fail(Errc::malformed, "element that the change had not seen");
+    /// The author must have seen the insert of element @p key of @p list.
+    Result<void> check_element(ContainerIndex list, ElementIndex key) const {
+        const Names::Element& name = names_.element(key);
+        if (name.list != list || state_.element(key).item == kNone) {
+            return fail(Errc::malformed, "element that was never inserted");
+        }
+        const auto is_seen = [&](Dot dot) { return site_.context.covers(dot); };
+        const bool saw =
+            site_.context.covers_all() || (name.chain != kNone ? is_seen({name.chain, name.counter})
+                                                               : state_.any_place(key, is_seen));
+        if (!saw) return fail(Errc::malformed, "element that the change had not seen");
+        return {};
+    }
+
+    /// Nor can it have written beneath an element that it had not seen, however deep.
+    Result<void> check_elements_above() const {
+        for (ContainerIndex at = names_.container(op_.container).in_element; at != kNone;) {
+            const Names::Container& name = names_.container(at);
+            JOINERY_TRY_VOID(check_element(name.parent, name.key));
+            at = names_.container(name.parent).in_element;
+        }
+        return {};
+    }
+
+    bool is_beneath_slot(ContainerIndex container) const {
+        const std::uint32_t depth = names_.container(op_.container).depth + 1;
+        while (names_.container(container).depth > depth)
+            container = names_.container(container).parent;
+        const Names::Container& name = names_.container(container);
+        return name.parent == op_.container && name.key == op_.key;
+    }
+
+    std::pair<PathId, ActorId> rank(const SeenCell& cell) const {
+        return {names_.container(cell.counter).id, names_.actor(cell.chain)};
+    }
+
+    /// Rule N4: what an erase says it saw lies beneath it, in order, and was there to see.
+    Result<void> check_cells() const {
+        const auto cells = batch_.seen_cells_of(op_);
+        for (std::size_t i = 0; i < cells.size(); ++i) {
+            const SeenCell& cell = cells[i];
+            if (!is_beneath_slot(cell.counter)) {
+                return fail(Errc::malformed, "erase of a counter that is not beneath its slot");
+            }
+            if (i != 0 && rank(cell) <= rank(cells[i - 1])) {
+                return fail(Errc::malformed, "cells of an erase that are not in order");
+            }
+            const bool is_own = cell.chain == site_.dot.chain;
+            const bool saw =
+                is_own ? cell.last < site_.dot.counter : site_.context.has({cell.chain, cell.last});
+            if (!saw || !is_possible({cell.chain, cell.origin, cell.last, 0, cell.total, 0})) {
+                return fail(Errc::malformed, "erase of increments that the change had not seen");
+            }
         }
         return {};
     }
@@ -131,10 +179,16 @@ class Applier {
                 state_.set_cell(counter, cell.chain, std::nullopt);
                 continue;
             }
-            const auto found = std::ranges::find_if(seen, [&](const SeenCell& s) {
-                return s.counter == counter && s.chain == cell.chain && s.origin == cell.origin;
-            });
-            if (found == seen.end() || found->last <= cell.cleared_last) continue;
+            const SeenCell wanted{counter, cell.chain};
+            const auto found = std::ranges::lower_bound(
+                seen, rank(wanted), {}, [&](const SeenCell& s) { return rank(s); });
+            if (found == seen.end() || rank(*found) != rank(wanted) ||
+                found->origin != cell.origin) {
+                continue;
+            }
+            // Of erases that saw the same increments but claim other totals, one in every order.
+            const std::pair claim(found->last, found->total);
+            if (claim <= std::pair(cell.cleared_last, cell.cleared_total)) continue;
             cell.cleared_last = found->last;
             cell.cleared_total = found->total;
             state_.set_cell(counter, cell.chain, cell);
@@ -194,7 +248,7 @@ class Applier {
             return fail(Errc::malformed, "place between places that were never neighbours");
         }
         if (op_.kind == OpKind::move) {
-            JOINERY_TRY_VOID(check_element());
+            JOINERY_TRY_VOID(check_element(op_.container, op_.key));
         } else if (name.list != op_.container ||
                    (name.chain != kNone && Dot{name.chain, name.counter} != site_.dot)) {
             return fail(Errc::malformed, "insert of another operation's element");

@@ -85,23 +85,23 @@ std::uint64_t Graph::seq_of_counter(ChainIndex chain, std::uint64_t counter) con
 
 Context Graph::context(ChainIndex chain, std::span<const Dependency> dependencies) {
     ensure_chain(chain);
-    if (dependencies.empty() && is_linear(chain)) return Context(nullptr);
+    if (dependencies.empty() && is_linear(chain)) return Context(*this, nullptr);
     const Chain& own = chains_[chain];
     if (dependencies.empty() && own.last_seq != 0 && limits_lv_ == last_lv_of(own) &&
         limits_lv_ + 1 == change_count_) {
         ++limits_lv_;
-        return Context(limits_.data());
+        return Context(*this, limits_.data());
     }
     seen_.clear();
     if (own.last_seq != 0) seen_.push_back(last_lv_of(own));
     for (const Dependency& dep : dependencies)
         seen_.push_back(lv_of(dep.chain, dep.seq));
     std::ranges::sort(seen_);
-    if (std::ranges::includes(seen_, heads_)) return Context(nullptr);
+    if (std::ranges::includes(seen_, heads_)) return Context(*this, nullptr);
     clear_limits();
     mark_unseen(seen_);
     limits_lv_ = change_count_;
-    return Context(limits_.data());
+    return Context(*this, limits_.data());
 }
 
 void Graph::clear_limits() {

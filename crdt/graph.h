@@ -16,19 +16,25 @@
 
 namespace joinery::crdt {
 
+class Graph;
+
 /// What an operation saw (rule C4), as a test on dots. Borrowed from a Graph until its next change.
 class Context {
   public:
-    explicit Context(const std::uint64_t* limits) : limits_(limits) {}
-    /// Whether the operation @p dot was seen.
+    /// @p limits By chain, the last operation seen; nullptr for all that @p graph has.
+    Context(const Graph& graph, const std::uint64_t* limits) : graph_(&graph), limits_(limits) {}
+    /// Whether the operation, which the graph has, was seen.
     bool covers(ChainIndex chain, std::uint64_t counter) const noexcept {
         return limits_ == nullptr || counter <= limits_[chain];
     }
     bool covers(Dot dot) const noexcept { return covers(dot.chain, dot.counter); }
+    /// Whether the graph has the operation, and it was seen.
+    bool has(Dot dot) const noexcept;
     /// Whether everything that the document has was seen.
     bool covers_all() const noexcept { return limits_ == nullptr; }
 
   private:
+    const Graph* graph_;
     const std::uint64_t* limits_;
 };
 
@@ -142,5 +148,9 @@ class Graph {
     std::vector<std::pair<std::uint64_t, bool>> heap_;  // Scratch of mark_unseen.
     std::vector<std::uint64_t> seen_;                   // Scratch of context.
 };
+
+inline bool Context::has(Dot dot) const noexcept {
+    return dot.counter != 0 && dot.counter < graph_->next_counter(dot.chain) && covers(dot);
+}
 
 }  // namespace joinery::crdt

@@ -97,8 +97,10 @@ ContainerIndex Names::find_container(ContainerIndex parent, std::uint32_t key, K
 ContainerIndex Names::intern_container(ContainerIndex parent, std::uint32_t key, Kind kind) {
     if (const auto found = find_container(parent, key, kind); found != kNone) return found;
     const auto index = static_cast<ContainerIndex>(containers_.size());
-    const std::uint32_t depth = containers_[parent].depth + 1;
-    containers_.push_back({parent, key, kind, depth, container_id(parent, key, kind)});
+    const Container& outer = containers_[parent];
+    const ContainerIndex in_element = has_elements(outer.kind) ? index : outer.in_element;
+    containers_.push_back(
+        {parent, key, kind, outer.depth + 1, in_element, container_id(parent, key, kind)});
     container_index_.insert(index, [&](std::uint32_t i) {
         const Container& c = containers_[i];
         return hash_container(c.parent, c.key, c.kind);

@@ -52,6 +52,9 @@ class Names {
         std::uint32_t key = 0;  ///< KeyIndex, or ElementIndex where the parent has elements.
         Kind kind = Kind::map;
         std::uint32_t depth = 0;  ///< 0 for the root.
+        /// The deepest of this container and those above it whose slot is an element; kNone if
+        /// none.
+        ContainerIndex in_element = kNone;
         PathId id;
     };
     /// An element's identity (rule L6): by dot, or by key where chain == kNone.

@@ -273,6 +273,9 @@ void SnapshotLoader::finish_list(const ListPlaces& list) {
         places_[list.begin + i].visible =
             winner == i && slot != kNone && state.slots_[slot].is_present();
         loaded.element_of.push_back(element);
+        if (document_->names_.is_by_key(element)) {
+            state.note_place(element, places_[list.begin + i].dot);
+        }
     }
     // Chains are numbered in the order of actors.
     const auto less = [](ChainIndex a, ChainIndex b) { return a < b; };

@@ -99,10 +99,11 @@ Shown State::shown(ContainerIndex container, std::uint32_t key) const {
 }
 
 std::size_t State::memory_size() const noexcept {
-    std::size_t size = slots_.capacity() * sizeof(Slot) + slot_index_.memory_size() +
-                       containers_.capacity() * sizeof(Container) + digests_.capacity() * 32 +
-                       elements_.capacity() * sizeof(Element) +
-                       journal_.capacity() * sizeof(JournalRecord);
+    std::size_t size =
+        slots_.capacity() * sizeof(Slot) + slot_index_.memory_size() +
+        containers_.capacity() * sizeof(Container) + digests_.capacity() * 32 +
+        elements_.capacity() * sizeof(Element) + first_places_.capacity() * sizeof(FirstPlace) +
+        first_place_of_key_.capacity() * 4 + journal_.capacity() * sizeof(JournalRecord);
     for (const List& list : lists_) {
         size += list.places.memory_size() + list.element_of.capacity() * 4;
     }
@@ -382,8 +383,30 @@ std::uint32_t State::add_place(ContainerIndex container,
         });
     JOINERY_ASSERT(item == list.element_of.size());
     list.element_of.push_back(element);
+    if (names_.is_by_key(element) && note_place(element, dot)) {
+        journal_.push_back({Undo::first_place, container, element, {}});
+    }
     journal_.push_back({Undo::place, container, element, {}});
     return item;
+}
+
+std::uint32_t State::first_place_of(ElementIndex element) const {
+    const auto key = static_cast<std::size_t>(names_.element(element).counter);
+    return key < first_place_of_key_.size() ? first_place_of_key_[key] : kNone;
+}
+
+bool State::note_place(ElementIndex element, Dot dot) {
+    for (auto i = first_place_of(element); i != kNone; i = first_places_[i].next) {
+        if (first_places_[i].dot.chain != dot.chain) continue;
+        // A chain's operations arrive in order, but a snapshot has them in the list's.
+        first_places_[i].dot.counter = std::min(first_places_[i].dot.counter, dot.counter);
+        return false;
+    }
+    const auto key = static_cast<std::size_t>(names_.element(element).counter);
+    if (key >= first_place_of_key_.size()) first_place_of_key_.resize(key + 1, kNone);
+    first_places_.push_back({dot, first_place_of_key_[key]});
+    first_place_of_key_[key] = static_cast<std::uint32_t>(first_places_.size() - 1);
+    return true;
 }
 
 void State::set_places_quietly(ElementIndex element,

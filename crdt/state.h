@@ -117,6 +117,15 @@ class State {
     std::span<const Cell> cells(ContainerIndex counter) const;
     const Element& element(ElementIndex element) const;
     std::span<const OtherPlace> other_places(ElementIndex element) const;
+    /// Whether @p seen holds for a place of @p element, of those now hidden as well. An element by
+    /// key has no dot of its own: whoever saw one of its places saw it inserted.
+    template <class Seen>
+    bool any_place(ElementIndex element, Seen&& seen) const {
+        for (auto i = first_place_of(element); i != kNone; i = first_places_[i].next) {
+            if (seen(first_places_[i].dot)) return true;
+        }
+        return false;
+    }
     /// Sum of the visible increments.
     Int128 counter_sum(ContainerIndex counter) const;
     const Names& names() const noexcept { return names_; }
@@ -160,7 +169,7 @@ class State {
         Int128 sum;          ///< Of a counter shown.
     };
     void set_recording(bool on) noexcept { recording_ = on; }
-    /// Every slot touched, in order of first touch.
+    /// Every slot touched, in order of first touch. What was undone is not among them.
     std::span<const Before> touched() const noexcept { return before_; }
     void clear_touched();
 
@@ -175,11 +184,26 @@ class State {
     /// The list's state, made where it is missing; attaches nothing.
     List& ensure_list(ContainerIndex container);
     void attach(ContainerIndex container);
+    /// Notes a place of an element by key; true if it is its chain's first.
+    bool note_place(ElementIndex element, Dot dot);
 
   private:
     friend class SnapshotLoader;
 
-    enum class Undo : std::uint8_t { remove_entry, add_entry, replace_entry, cell, place, places };
+    enum class Undo : std::uint8_t {
+        remove_entry,
+        add_entry,
+        replace_entry,
+        cell,
+        first_place,
+        place,
+        places
+    };
+    /// The first place that a chain gave an element by key; linked through all its chains.
+    struct FirstPlace {
+        Dot dot;
+        std::uint32_t next = kNone;
+    };
     struct JournalRecord {
         Undo what;
         std::uint32_t container;
@@ -212,6 +236,7 @@ class State {
                             const Element& winner,
                             std::vector<OtherPlace> others);
     std::vector<Entry>& extra_of(Slot& slot);
+    std::uint32_t first_place_of(ElementIndex element) const;
 
     Names& names_;
     std::vector<Slot> slots_;
@@ -221,6 +246,8 @@ class State {
     std::vector<Digest> digests_;
     std::vector<Element> elements_;  // Parallel to the names; may be shorter.
     std::vector<std::pair<ElementIndex, std::vector<OtherPlace>>> other_places_;  // By element.
+    std::vector<FirstPlace> first_places_;
+    std::vector<std::uint32_t> first_place_of_key_;  // By element key, the last one noted.
     std::vector<std::vector<Entry>> extras_;
     std::vector<std::uint32_t> free_extras_;
     std::vector<List> lists_;
@@ -231,6 +258,7 @@ class State {
     std::vector<UndoPlaces> undo_places_;
     bool recording_ = false;
     std::vector<Before> before_;
+    std::size_t before_kept_ = 0;  // Of those, how many keep() has seen.
     FlatIndex before_index_;
 };
 

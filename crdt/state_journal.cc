@@ -12,6 +12,7 @@ void State::keep() {
     journal_.clear();
     undo_cells_.clear();
     undo_places_.clear();
+    before_kept_ = before_.size();
 }
 
 void State::undo() {
@@ -19,8 +20,12 @@ void State::undo() {
         undo_one(journal_.back());
         journal_.pop_back();
     }
+    const auto hash_of = [&](std::uint32_t i) {
+        return mix_hash(before_[i].container, before_[i].key);
+    };
+    for (; before_.size() > before_kept_; before_.pop_back())
+        before_index_.erase(static_cast<std::uint32_t>(before_.size() - 1), hash_of);
     keep();
-    clear_touched();
 }
 
 void State::undo_one(JournalRecord& record) {
@@ -51,6 +56,11 @@ void State::undo_one(JournalRecord& record) {
         case Undo::cell:
             set_cell_quietly(record.container, record.key, undo_cells_.back());
             undo_cells_.pop_back();
+            break;
+        case Undo::first_place:
+            first_place_of_key_[static_cast<std::size_t>(names_.element(record.key).counter)] =
+                first_places_.back().next;
+            first_places_.pop_back();
             break;
         case Undo::place: {
             List& list = lists_[containers_[record.container].payload];
@@ -102,6 +112,7 @@ void State::touch(ContainerIndex container, std::uint32_t key) {
 
 void State::clear_touched() {
     before_.clear();
+    before_kept_ = 0;
     before_index_ = FlatIndex{};
 }
 

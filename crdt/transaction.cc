@@ -21,13 +21,14 @@ std::int64_t stamp_after(std::int64_t greatest, std::int64_t time_ms) {
 }  // namespace
 
 Transaction::Transaction(Document& document, const ActorId& actor, WallTime time)
-    : document_(document),
-      names_before_(document.names_.mark()),
-      batch_before_(document.outgoing_.batch.mark()) {
+    : Transaction(document, document.names_.intern_actor(actor), time) {}
+
+Transaction::Transaction(Document& document, ChainIndex chain, WallTime time)
+    : document_(document), batch_before_(document.outgoing_.batch.mark()) {
     JOINERY_ASSERT(!document.transaction_open_);
     document.transaction_open_ = true;
     Batch& batch = document.outgoing_.batch;
-    header_.chain = document.names_.intern_actor(actor);
+    header_.chain = chain;
     header_.seq = document.graph_.last_seq(header_.chain) + 1;
     header_.counter = document.graph_.next_counter(header_.chain);
     header_.time_ms = time.count();
@@ -57,8 +58,6 @@ void Transaction::abort() {
     document_.transaction_open_ = false;
     document_.state_.undo();
     document_.outgoing_.batch.truncate(batch_before_);
-    document_.names_.truncate(names_before_);
-    document_.state_.forget_truncated_names();
 }
 
 std::size_t Transaction::op_count() const noexcept {
@@ -68,8 +67,9 @@ std::size_t Transaction::op_count() const noexcept {
 Result<void> Transaction::run(Op op) {
     Batch& batch = document_.outgoing_.batch;
     if (op_count() >= kOpCountMax) return fail(Errc::over_limit, "change of too many operations");
-    const OpSite site{
-        {header_.chain, header_.counter + op_count()}, header_.time_ms, Context(nullptr)};
+    const OpSite site{{header_.chain, header_.counter + op_count()},
+                      header_.time_ms,
+                      Context(document_.graph_, nullptr)};
     batch.ops.push_back(std::move(op));
     const auto applied =
         apply_op(document_.state_, document_.names_, batch, batch.ops.back(), site);
@@ -224,6 +224,14 @@ Result<void> Transaction::erase(ContainerIndex container, std::uint32_t key) {
     op.extra = size_of(document_.outgoing_.batch.seen_cells);
     collect_cells(container, key);
     op.extra_count = size_of(document_.outgoing_.batch.seen_cells) - op.extra;
+    // In an order that does not tell how the document came here.
+    const Names& names = document_.names_;
+    std::ranges::sort(std::span(document_.outgoing_.batch.seen_cells).subspan(op.extra),
+                      {},
+                      [&](const SeenCell& cell) {
+                          return std::pair(names.container(cell.counter).id,
+                                           names.actor(cell.chain));
+                      });
     return run(std::move(op));
 }
 

@@ -20,6 +20,8 @@ class Transaction {
     /// Begins a change by @p actor. @p document Must outlive the transaction and have no other
     /// open.
     Transaction(Document& document, const ActorId& actor, WallTime time);
+    /// The same by an actor that the names hold already: saves looking it up.
+    Transaction(Document& document, ChainIndex chain, WallTime time);
     Transaction(const Transaction&) = delete;
     Transaction& operator=(const Transaction&) = delete;
     /// Undoes everything, unless committed.
@@ -57,7 +59,8 @@ class Transaction {
 
     /// Ends the change. False if there was nothing to commit: then nothing was made.
     Result<bool> commit(std::string_view message = {});
-    /// Undoes everything; afterwards only destruction is allowed.
+    /// Undoes everything; afterwards only destruction is allowed. Names stay interned: handles may
+    /// hold them.
     void abort();
 
     std::size_t op_count() const noexcept;
@@ -75,7 +78,6 @@ class Transaction {
 
     Document& document_;
     ChangeHeader header_;
-    Names::Mark names_before_;
     Batch::Mark batch_before_;
     bool open_ = true;
 };

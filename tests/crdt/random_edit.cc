@@ -328,6 +328,10 @@ void add_cells(const Document& document, const Op& erase, Batch& batch) {
             batch.seen_cells.push_back({c, cell.chain, cell.origin, cell.last, cell.total});
         }
     }
+    std::ranges::sort(
+        std::span(batch.seen_cells).subspan(erase.extra), {}, [&](const SeenCell& cell) {
+            return std::pair(names.container(cell.counter).id, names.actor(cell.chain));
+        });
 }
 
 }  // namespace

@@ -155,7 +155,6 @@ void RandomHistory::abort_edit(Replica& replica) {
     Document& document = *replica.document;
     const Digest digest = document.digest();
     const std::string detail = model::detail_of(document);
-    const Names::Mark names = document.names().mark();
     const auto root = document.read_root();
     {
         Transaction transaction(document, source_.pick(replica.actors), WallTime(now(replica)));
@@ -168,10 +167,6 @@ void RandomHistory::abort_edit(Replica& replica) {
     require(document.digest() == digest, "abort changed the digest");
     require(model::detail_of(document) == detail, "abort changed the state");
     require(document.read_root() == root, "abort changed the view");
-    const Names::Mark after = document.names().mark();
-    require(after.actors == names.actors && after.keys == names.keys &&
-                after.containers == names.containers && after.elements == names.elements,
-            "abort left names");
     require(document.outgoing().batch.ops.empty(), "abort left operations");
 }
 

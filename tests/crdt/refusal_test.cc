@@ -2,6 +2,7 @@
 // the document as it was. Then the good ones must still work.
 #include "crdt/codec.h"
 #include "crdt/random_history.h"
+#include "crdt/snapshot.h"
 #include "model/from_crdt.h"
 
 #include <algorithm>
@@ -211,6 +212,65 @@ bool insert_into_a_map(Source& source, Names& names, Batch& batch) {
     return true;
 }
 
+bool write_beneath_element_never_inserted(Source& source, Names& names, Batch& batch) {
+    Op* op = pick_op(source, batch, [](const Op& o) {
+        return o.kind == OpKind::put || o.kind == OpKind::increment || o.kind == OpKind::make;
+    });
+    if (op == nullptr) return false;
+    const KeyIndex key = names.intern_key("a");
+    const Dot never{batch.changes.front().chain, 1'000'000};
+    ContainerIndex list = names.intern_container(kRoot, key, Kind::list);
+    // The element that is missing may be any number of containers above.
+    ContainerIndex above =
+        names.intern_container(list, names.intern_element(list, never), Kind::map);
+    for (std::size_t depth = source.below(3); depth != 0; --depth)
+        above = names.intern_container(above, key, Kind::map);
+    const bool is_increment = op->kind == OpKind::increment;
+    op->container = is_increment ? names.intern_container(above, key, Kind::counter) : above;
+    op->key = is_increment ? 0 : key;
+    return true;
+}
+
+/// A cell that one of the erases says it saw.
+SeenCell* pick_cell(Source& source, Batch& batch) {
+    if (batch.seen_cells.empty()) return nullptr;
+    return &batch.seen_cells[source.below(batch.seen_cells.size())];
+}
+
+bool erase_increments_never_made(Source& source, Names& /*names*/, Batch& batch) {
+    SeenCell* cell = pick_cell(source, batch);
+    if (cell == nullptr) return false;
+    cell->last += 1'000'000;
+    return true;
+}
+
+bool erase_an_impossible_total(Source& source, Names& /*names*/, Batch& batch) {
+    SeenCell* cell = pick_cell(source, batch);
+    if (cell == nullptr) return false;
+    cell->total = (static_cast<Int128>(cell->last - cell->origin + 1) << 63) + 1;
+    return true;
+}
+
+bool erase_another_slots_counter(Source& source, Names& names, Batch& batch) {
+    SeenCell* cell = pick_cell(source, batch);
+    if (cell == nullptr) return false;
+    cell->counter = names.intern_container(kRoot, names.intern_key("far"), Kind::counter);
+    return true;
+}
+
+bool erase_one_cell_twice(Source& source, Names& /*names*/, Batch& batch) {
+    Op* op = pick_op(
+        source, batch, [](const Op& o) { return o.kind == OpKind::erase && o.extra_count != 0; });
+    if (op == nullptr) return false;
+    const std::vector<SeenCell> cells(batch.seen_cells_of(*op).begin(),
+                                      batch.seen_cells_of(*op).end());
+    op->extra = static_cast<std::uint32_t>(batch.seen_cells.size());
+    batch.seen_cells.insert(batch.seen_cells.end(), cells.begin(), cells.end());
+    batch.seen_cells.push_back(cells.back());
+    ++op->extra_count;
+    return true;
+}
+
 struct Attack {
     const char* name;
     Damage damage;
@@ -246,23 +306,28 @@ TEST_P(Refusal, LeavesTheDocumentAsItWasAndReadyForGoodChanges) {
     EXPECT_GT(attacks, 0U);
 }
 
-INSTANTIATE_TEST_SUITE_P(Attacks,
-                         Refusal,
-                         testing::Values(Attack{"ElementNeverInserted", use_element_never_inserted},
-                                         Attack{"AnotherOperationsElement",
-                                                insert_another_operations_element},
-                                         Attack{"PlaceNeverSeen", use_place_never_seen},
-                                         Attack{"NeighboursSwapped", swap_neighbours},
-                                         Attack{"ImpossibleRun", make_run_impossible},
-                                         Attack{"ImpossibleTotal", make_total_impossible},
-                                         Attack{"SeqLeftOut", leave_out_a_seq},
-                                         Attack{"OperationsMisnumbered", misnumber_operations},
-                                         Attack{"MissingDependency", depend_on_what_is_missing},
-                                         Attack{"DependencyOnItself", depend_on_itself},
-                                         Attack{"PutInACounter", put_in_a_counter},
-                                         Attack{"IncrementOfAMap", increment_a_map},
-                                         Attack{"InsertIntoAMap", insert_into_a_map}),
-                         [](const auto& named) { return std::string(named.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    Attacks,
+    Refusal,
+    testing::Values(Attack{"ElementNeverInserted", use_element_never_inserted},
+                    Attack{"AnotherOperationsElement", insert_another_operations_element},
+                    Attack{"PlaceNeverSeen", use_place_never_seen},
+                    Attack{"NeighboursSwapped", swap_neighbours},
+                    Attack{"ImpossibleRun", make_run_impossible},
+                    Attack{"ImpossibleTotal", make_total_impossible},
+                    Attack{"BeneathAnElementNeverInserted", write_beneath_element_never_inserted},
+                    Attack{"IncrementsNeverMadeErased", erase_increments_never_made},
+                    Attack{"ImpossibleTotalErased", erase_an_impossible_total},
+                    Attack{"AnotherSlotsCounterErased", erase_another_slots_counter},
+                    Attack{"OneCellErasedTwice", erase_one_cell_twice},
+                    Attack{"SeqLeftOut", leave_out_a_seq},
+                    Attack{"OperationsMisnumbered", misnumber_operations},
+                    Attack{"MissingDependency", depend_on_what_is_missing},
+                    Attack{"DependencyOnItself", depend_on_itself},
+                    Attack{"PutInACounter", put_in_a_counter},
+                    Attack{"IncrementOfAMap", increment_a_map},
+                    Attack{"InsertIntoAMap", insert_into_a_map}),
+    [](const auto& named) { return std::string(named.param.name); });
 
 // --- Totals past what increments can come to -----------------------------------------------------
 
@@ -365,8 +430,10 @@ TEST(DamagedBytes, AreRefusedWithoutATraceOrTakenWhole) {
                 ASSERT_TRUE(Snapshot(*world->document) == before);
                 continue;
             }
-            // Another history than the true one, but one.
-            world->document->digest();
+            // Another history than the true one, but one: its snapshot must be read.
+            const auto loaded = decode_snapshot(encode_snapshot(*world->document));
+            ASSERT_TRUE(loaded) << loaded.error().what;
+            EXPECT_TRUE((*loaded)->digest() == world->document->digest());
             (void)model::detail_of(*world->document);
             world = std::make_unique<Case>(history, count);
         }
