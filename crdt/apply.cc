@@ -106,7 +106,7 @@ class Applier {
             return (e.made != Kind::none) == is_make && site_.context.covers(e.chain, e.counter) &&
                    !(e.chain == site_.dot.chain && e.counter == site_.dot.counter);
         };
-        SlotIndex slot = state_.find_slot(op_.container, op_.key);
+        const SlotIndex slot = site_.slot ? *site_.slot : state_.find_slot(op_.container, op_.key);
         if (slot != kNone) {
             const State::Slot& s = state_.slot(slot);
             if (s.has_entry() && s.extra == kNone && is_covered(s.entry)) {

@@ -13,6 +13,8 @@ struct OpSite {
     Dot dot;
     std::int64_t time_ms = 0;
     Context context;
+    /// Of a put: its slot, where the caller has looked it up already; kNone if it has none yet.
+    std::optional<SlotIndex> slot = std::nullopt;
 };
 
 /// Applies @p op of @p batch to @p state. On an Error the state may be half changed: undo() it.

@@ -136,7 +136,8 @@ Result<std::vector<ChangeHash>> Document::check(const Batch& batch) {
         if (hasher_.operations_size() > kChangeSizeMax) {
             return fail(Errc::over_limit, "change too large", i);
         }
-        walk.add(change, i);
+        // Nothing follows the last one, which is often the only one.
+        if (i + 1 != batch.changes.size()) walk.add(change, i);
     }
     return hashes;
 }
@@ -154,7 +155,9 @@ Result<void> Document::apply_change(const Batch& batch, const ChangeHeader& chan
 Result<ApplyReport> Document::apply(const Batch& batch, std::span<const ChangeHash> hashes) {
     JOINERY_ASSERT(!transaction_open_ && hashes.size() == batch.changes.size());
     ApplyReport report;
-    const Graph::Checkpoint before = graph_.checkpoint();
+    // A single change fails before the graph knows it: nothing to go back to.
+    const bool is_single = batch.changes.size() == 1;
+    const Graph::Checkpoint before = is_single ? Graph::Checkpoint() : graph_.checkpoint();
     std::vector<std::pair<ChainIndex, Graph::ChainCheckpoint>> chains;
     for (std::size_t i = 0; i < batch.changes.size(); ++i) {
         const ChangeHeader& change = batch.changes[i];
@@ -163,13 +166,17 @@ Result<ApplyReport> Document::apply(const Batch& batch, std::span<const ChangeHa
             continue;
         }
         const auto is_chain = [&](const auto& pair) { return pair.first == change.chain; };
-        if (chains.empty() ||
-            (chains.back().first != change.chain && std::ranges::none_of(chains, is_chain))) {
+        if (!is_single && (chains.empty() || (chains.back().first != change.chain &&
+                                              std::ranges::none_of(chains, is_chain)))) {
             chains.emplace_back(change.chain, graph_.chain_checkpoint(change.chain));
         }
         if (auto done = apply_change(batch, change); !done) {
             state_.undo();
-            graph_.restore(before, chains);
+            if (is_single) {
+                graph_.forget_context();
+            } else {
+                graph_.restore(before, chains);
+            }
             Error error = done.error();
             error.at = i;
             return error;

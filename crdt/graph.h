@@ -91,8 +91,8 @@ class Graph {
 
     /// Undoes the last add(): @p heads_before and @p tip_before as they stood.
     struct Checkpoint {
-        std::uint64_t change_count;
-        std::size_t run_count, parent_count;
+        std::uint64_t change_count = 0;
+        std::size_t run_count = 0, parent_count = 0;
         std::vector<std::uint64_t> heads;
     };
     Checkpoint checkpoint() const;
@@ -105,6 +105,9 @@ class Graph {
     /// Goes back to both checkpoints; every chain that grew since must be given.
     void restore(const Checkpoint& graph,
                  std::span<const std::pair<ChainIndex, ChainCheckpoint>> chains);
+
+    /// The change that the last context() was for is not added after all.
+    void forget_context() { clear_limits(); }
 
     std::span<const Run> runs() const noexcept { return runs_; }
     std::span<const std::uint64_t> parents_of(const Run& run) const {

@@ -64,12 +64,13 @@ std::size_t Transaction::op_count() const noexcept {
     return document_.outgoing_.batch.ops.size() - header_.op_begin;
 }
 
-Result<void> Transaction::run(Op op) {
+Result<void> Transaction::run(Op op, std::optional<SlotIndex> slot) {
     Batch& batch = document_.outgoing_.batch;
     if (op_count() >= kOpCountMax) return fail(Errc::over_limit, "change of too many operations");
     const OpSite site{{header_.chain, header_.counter + op_count()},
                       header_.time_ms,
-                      Context(document_.graph_, nullptr)};
+                      Context(document_.graph_, nullptr),
+                      slot};
     batch.ops.push_back(std::move(op));
     const auto applied =
         apply_op(document_.state_, document_.names_, batch, batch.ops.back(), site);
@@ -103,9 +104,8 @@ Result<KeyIndex> Transaction::key(std::string_view key) {
 }
 
 /// Rule R3: the stamp to carry, or kNoStamp where the wall time does.
-std::int64_t Transaction::stamp_for(ContainerIndex container, std::uint32_t key) const {
+std::int64_t Transaction::stamp_for(SlotIndex slot) const {
     const State& state = document_.state_;
-    const SlotIndex slot = state.find_slot(container, key);
     if (slot == kNone || !state.slot(slot).has_entry()) return kNoStamp;
     return stamp_after(state.slot(slot).entry.stamp, header_.time_ms);
 }
@@ -134,15 +134,15 @@ Result<void> Transaction::put(ContainerIndex container, std::uint32_t key, const
     JOINERY_TRY_VOID(check_slot(container, key));
     JOINERY_TRY_VOID(check_value(value));
     const State& state = document_.state_;
-    const SlotIndex slot = state.find_slot(container, key);
-    std::int64_t stamp = kNoStamp;
-    if (slot != kNone) {
-        const State::Slot& s = state.slot(slot);
+    std::optional<SlotIndex> slot = state.find_slot(container, key);
+    const std::int64_t stamp = stamp_for(*slot);
+    if (*slot != kNone) {
+        const State::Slot& s = state.slot(*slot);
         const bool only_entry = s.extra == kNone && s.present_children == 0 && s.has_entry();
         if (only_entry && s.entry.made == Kind::none && s.entry.value == value) return {};
-        stamp = stamp_for(container, key);
         if (!only_entry || s.entry.made != Kind::none) {
             JOINERY_TRY_VOID(clear_other_kinds(container, key, Kind::none));
+            slot.reset();  // An erase may have moved it.
         }
     }
     Op op;
@@ -151,7 +151,7 @@ Result<void> Transaction::put(ContainerIndex container, std::uint32_t key, const
     op.key = key;
     op.stamp = stamp;
     op.value = value;
-    return run(std::move(op));
+    return run(std::move(op), slot);
 }
 
 Result<ContainerIndex> Transaction::make(ContainerIndex container, std::uint32_t key, Kind kind) {
@@ -170,7 +170,7 @@ Result<ContainerIndex> Transaction::make(ContainerIndex container, std::uint32_t
             return document_.names_.intern_container(container, key, kind);
         }
     }
-    const std::int64_t stamp = stamp_for(container, key);
+    const std::int64_t stamp = stamp_for(slot);
     JOINERY_TRY_VOID(clear_other_kinds(container, key, kind));
     Op op;
     op.kind = OpKind::make;

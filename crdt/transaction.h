@@ -68,11 +68,11 @@ class Transaction {
     const Document& document() const noexcept { return document_; }
 
   private:
-    Result<void> run(Op op);
+    Result<void> run(Op op, std::optional<SlotIndex> slot = std::nullopt);
     Result<void> check_slot(ContainerIndex container, std::uint32_t key) const;
     Result<void> check_value(const Value& value) const;
     Result<void> clear_other_kinds(ContainerIndex container, std::uint32_t key, Kind kept);
-    std::int64_t stamp_for(ContainerIndex container, std::uint32_t key) const;
+    std::int64_t stamp_for(SlotIndex slot) const;
     void collect_cells(ContainerIndex container, std::uint32_t key);
     PlaceExtra place_after(const Sequence& places, std::uint32_t left_item) const;
 
