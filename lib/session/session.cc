@@ -42,6 +42,23 @@ void Session::on_message(ByteView message, MonotonicTime now) {
     }
 }
 
+// Before its use: clang 19 forgets to instantiate it for the lambda below otherwise.
+template <class M>
+Result<void> Session::pass(const M& message, std::size_t size) {
+    if (message.document >= their_documents_.size()) {
+        return fail(Errc::malformed, "message of a document that was not announced");
+    }
+    const Index index = their_documents_[static_cast<std::size_t>(message.document)];
+    Slot& slot = slots_[index];
+    if (!slot.exchange.is_announced()) {
+        return fail(Errc::malformed, "message of a document before both announced it");
+    }
+    slot.bytes_received += size;
+    Result<void> taken = slot.exchange.take(message);
+    update(index);
+    return taken;
+}
+
 Result<void> Session::take(const Message& message, std::size_t size) {
     if (const auto* bye = std::get_if<Bye>(&message)) {
         take_bye(*bye);
@@ -62,22 +79,6 @@ Result<void> Session::take(const Message& message, std::size_t size) {
             }
         },
         message);
-}
-
-template <class M>
-Result<void> Session::pass(const M& message, std::size_t size) {
-    if (message.document >= their_documents_.size()) {
-        return fail(Errc::malformed, "message of a document that was not announced");
-    }
-    const Index index = their_documents_[static_cast<std::size_t>(message.document)];
-    Slot& slot = slots_[index];
-    if (!slot.exchange.is_announced()) {
-        return fail(Errc::malformed, "message of a document before both announced it");
-    }
-    slot.bytes_received += size;
-    Result<void> taken = slot.exchange.take(message);
-    update(index);
-    return taken;
 }
 
 Result<void> Session::take_hello(const Hello& message) {
