@@ -13,6 +13,10 @@ Result<Receipt> Document::transact(const std::function<Result<void>(Tx&)>& body,
     return core_->transact(body, message);
 }
 
+Result<Receipt> Document::init_once(const std::function<Result<void>(Tx&)>& body) {
+    return core_->init_once(body);
+}
+
 Result<Plain> Document::read(std::string_view path) const { return core_->read(path); }
 
 Result<Plain> Document::read_at(const Version& version, std::string_view path) const {

@@ -47,6 +47,7 @@ class DocumentCore : public session::DocumentPort,
     // --- For apps (any thread) -----------------------------------------------------------------
     Result<Receipt> transact(const std::function<Result<void>(Tx&)>& body,
                              std::string_view message);
+    Result<Receipt> init_once(const std::function<Result<void>(Tx&)>& body);
     Result<Plain> read(std::string_view path) const;
     Result<Plain> read_at(const Version& version, std::string_view path) const;
     Result<std::vector<ChangeInfo>> log(std::size_t limit, const Version& since) const;
@@ -116,7 +117,12 @@ class DocumentCore : public session::DocumentPort,
     void remember_recent();
     void forget_recent();
     Result<void> load_seals(StoreReader& reader);
-    /// The part of receive() that may be refused.
+    /// Takes in changes made elsewhere, or here by another actor than ours (@p local).
+    Result<crdt::ApplyReport> take_in(ByteView changes,
+                                      crdt::DecoderDictionary& dictionary,
+                                      std::span<const crdt::Seal> seals,
+                                      bool local);
+    /// The part of take_in() that may be refused.
     Result<crdt::ApplyReport> take_changes(ByteView changes,
                                            crdt::DecoderDictionary& dictionary,
                                            std::span<const crdt::Seal> seals);

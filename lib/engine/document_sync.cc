@@ -1,7 +1,10 @@
 // The part of DocumentCore that sessions use: what others lack, and what comes from them.
 
+#include "crdt/seed.h"
+#include "crdt/transaction.h"
 #include "engine/document_core.h"
 #include "engine/history.h"
+#include "engine/tx_core.h"
 
 #include <algorithm>
 
@@ -150,6 +153,9 @@ Result<void> DocumentCore::check_seals(const crdt::Batch& batch,
         });
         if (seal == seals.end()) return fail(Errc::untrusted, "changes without a seal", index);
         JOINERY_TRY_VOID(crdt::check_seal(*seal, id_, hashes[index]));
+        if (crdt::is_seed(seal->proof)) {
+            JOINERY_TRY_VOID(crdt::check_seed(document_->names(), batch, index, seal->proof, id_));
+        }
     }
     return {};
 }
@@ -182,6 +188,30 @@ Result<crdt::ApplyReport> DocumentCore::take_changes(ByteView changes,
 Result<crdt::ApplyReport> DocumentCore::receive(ByteView changes,
                                                 crdt::DecoderDictionary& dictionary,
                                                 std::span<const crdt::Seal> seals) {
+    return take_in(changes, dictionary, seals, false);
+}
+
+Result<Receipt> DocumentCore::init_once(const std::function<Result<void>(Tx&)>& body) {
+    crdt::Document draft(id_);
+    {
+        crdt::Transaction transaction(draft, crdt::kSeedDraft, WallTime(0));
+        TxCore tx_core(transaction);
+        Tx tx(tx_core);
+        JOINERY_TRY_VOID(body(tx));
+        JOINERY_TRY(const bool any, transaction.commit());
+        if (!any) return Receipt();
+    }
+    JOINERY_TRY(const crdt::Seed seed, crdt::make_seed(draft));
+    crdt::DecoderDictionary dictionary;
+    JOINERY_TRY(const auto report,
+                take_in(seed.changes, dictionary, std::span(&seed.seal, 1), true));
+    return Receipt{report.applied != 0, crdt::actor_of(seed.seal.proof), 1};
+}
+
+Result<crdt::ApplyReport> DocumentCore::take_in(ByteView changes,
+                                                crdt::DecoderDictionary& dictionary,
+                                                std::span<const crdt::Seal> seals,
+                                                bool local) {
     crdt::ApplyReport report;
     bool is_to_tell = false;
     {
@@ -198,7 +228,7 @@ Result<crdt::ApplyReport> DocumentCore::receive(ByteView changes,
         }
         report = *taken;
         if (report.applied == 0) return report;
-        is_to_tell = note_events(false);
+        is_to_tell = note_events(local);
     }
     context_.on_pending();
     if (is_to_tell) tell();

@@ -197,5 +197,49 @@ TEST_F(PeerTest, OpeningFromASnapshotGivesTheSame) {
     EXPECT_EQ(document.log()->size(), 101U);
 }
 
+/// Rule I1.
+Result<void> first_content(Tx& tx) {
+    return tx.set("", *parse_json(R"({"title":"New","rows":[1,{"n":2}]})"));
+}
+
+TEST_F(PeerTest, PeersThatSeedOneDocumentOfflineHaveOneCopy) {
+    const auto a = open("a");
+    const auto b = open("b");
+    auto on_a = *a->document("d");
+    auto on_b = *b->document("d");
+    EXPECT_TRUE(on_a.init_once(first_content)->changed);
+    EXPECT_TRUE(on_b.init_once(first_content)->changed);
+    set(on_a, "/title", R"("Mine")");
+    ASSERT_TRUE(on_b.transact([](Tx& tx) { return tx.erase("/rows/0"); }).has_value());
+    ASSERT_TRUE(a->flush().has_value());
+    const auto url = a->listen("tcp://127.0.0.1:0");
+    const auto report = b->sync(*url, {}, 30s);
+    ASSERT_TRUE(report.has_value()) << report.error().what;
+    EXPECT_EQ(report->received_count, 1U);
+    EXPECT_EQ(print(on_a), R"({"rows":[{"n":2}],"title":"Mine"})");
+    EXPECT_EQ(on_a.status()->digest, on_b.status()->digest);
+    EXPECT_EQ(on_a.status()->change_count, 3U);
+}
+
+TEST_F(PeerTest, SeedingAgainChangesNothingEvenAfterARestart) {
+    {
+        const auto a = open("a");
+        auto document = *a->document("d");
+        ASSERT_TRUE(document.init_once(first_content).has_value());
+        ASSERT_TRUE(document.transact([](Tx& tx) { return tx.erase("/title"); }).has_value());
+        EXPECT_FALSE(document.init_once(first_content)->changed);
+        ASSERT_TRUE(a->flush().has_value());
+    }
+    const auto a = open("a");
+    auto document = *a->document("d");
+    EXPECT_FALSE(document.init_once(first_content)->changed);
+    EXPECT_EQ(print(document), R"({"rows":[1,{"n":2}]})");
+    // A newcomer gets the seed from whoever has it.
+    const auto b = open("b");
+    const auto url = a->listen("tcp://127.0.0.1:0");
+    ASSERT_TRUE(b->sync(*url, {}, 30s).has_value());
+    EXPECT_EQ(b->document("d")->status()->digest, document.status()->digest);
+}
+
 }  // namespace
 }  // namespace joinery

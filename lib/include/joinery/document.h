@@ -167,6 +167,17 @@ class Document {
     Result<Receipt> transact(const std::function<Result<void>(Tx&)>& body,
                              std::string_view message = {});
 
+    /// Gives the document its first content, once for all peers: what @p body makes in an empty
+    /// document. Peers that call it with the same content, offline and in any order, make the same
+    /// change, so there is one copy of it. Any later write wins over it. Call it at every start:
+    /// where the content is there, or was and has been erased, nothing happens.
+    ///
+    /// Other content, as of a newer build of the app, is another seed: the two merge.
+    ///
+    /// @return `unsupported` if @p body erases. @p body sees the empty document alone, on this
+    ///         thread, before any lock is taken.
+    Result<Receipt> init_once(const std::function<Result<void>(Tx&)>& body);
+
     /// What is at @p path; `not_found` if nothing is. With a version: what was there then, by
     /// replaying from the nearest snapshot.
     Result<Plain> read(std::string_view path = "") const;
