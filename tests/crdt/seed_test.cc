@@ -1,6 +1,7 @@
 // Rule I1: peers that seed one document alike, offline, have one copy.
-#include "crdt/codec.h"
 #include "crdt/seed.h"
+
+#include "crdt/codec.h"
 #include "crdt/transaction.h"
 
 #include <gtest/gtest.h>
