@@ -3,7 +3,6 @@
 #include "crdt/limits.h"
 
 #include <algorithm>
-#include <map>
 
 namespace joinery::crdt {
 
@@ -45,46 +44,65 @@ class BatchWalk {
     explicit BatchWalk(const Graph& graph) : graph_(graph) {}
 
     std::uint64_t last_seq(ChainIndex chain) const {
-        const auto at = tips_.find(chain);
-        return at != tips_.end() ? at->second.seq : graph_.last_seq(chain);
+        const Chain* found = find(chain);
+        return found != nullptr ? found->last_seq : graph_.last_seq(chain);
     }
     std::uint64_t next_counter(ChainIndex chain) const {
-        const auto at = tips_.find(chain);
-        return at != tips_.end() ? at->second.next_counter : graph_.next_counter(chain);
+        const Chain* found = find(chain);
+        return found != nullptr ? found->next_counter : graph_.next_counter(chain);
     }
     void add(const ChangeHeader& change, std::size_t index) {
-        tips_[change.chain] = {change.seq, change.counter + change.op_count};
-        if (change.chain != run_chain_ || first_[change.chain].empty() ||
-            first_[change.chain].back().seq + first_[change.chain].back().count != change.seq ||
-            first_[change.chain].back().index + first_[change.chain].back().count != index) {
-            first_[change.chain].push_back({change.seq, 0, index});
+        if (find(change.chain) == nullptr) {
+            chains_.push_back({change.chain, 0, 0, {}});
+            last_ = static_cast<std::uint32_t>(chains_.size() - 1);
+            index_.insert(last_, [&](std::uint32_t i) { return mix_hash(chains_[i].chain, 0); });
         }
-        ++first_[change.chain].back().count;
-        run_chain_ = change.chain;
+        Chain& chain = chains_[last_];
+        chain.last_seq = change.seq;
+        chain.next_counter = change.counter + change.op_count;
+        std::vector<Span>& spans = chain.spans;
+        if (spans.empty() || spans.back().seq + spans.back().count != change.seq ||
+            spans.back().index + spans.back().count != index) {
+            spans.push_back({change.seq, 0, index});
+        }
+        ++spans.back().count;
     }
     /// The index in the batch of (chain, seq), if it is there.
     std::optional<std::size_t> find(ChainIndex chain, std::uint64_t seq) const {
-        const auto at = first_.find(chain);
-        if (at == first_.end()) return std::nullopt;
-        for (const Span& span : at->second) {
-            if (seq >= span.seq && seq - span.seq < span.count)
-                return span.index + (seq - span.seq);
-        }
-        return std::nullopt;
+        const Chain* found = find(chain);
+        if (found == nullptr) return std::nullopt;
+        // Most often it is the last.
+        const auto after = std::ranges::upper_bound(found->spans, seq, {}, &Span::seq);
+        if (after == found->spans.begin()) return std::nullopt;
+        const Span& span = *(after - 1);
+        if (seq - span.seq >= span.count) return std::nullopt;
+        return span.index + (seq - span.seq);
     }
 
   private:
-    struct Tip {
-        std::uint64_t seq, next_counter;
-    };
     struct Span {
         std::uint64_t seq, count;
         std::size_t index;
     };
+    struct Chain {
+        ChainIndex chain;
+        std::uint64_t last_seq, next_counter;
+        std::vector<Span> spans;  // Rising.
+    };
+    /// Leaves last_ at what it found: the next question is most often of the same chain.
+    const Chain* find(ChainIndex chain) const {
+        if (last_ < chains_.size() && chains_[last_].chain == chain) return &chains_[last_];
+        const std::uint32_t found = index_.find(
+            mix_hash(chain, 0), [&](std::uint32_t i) { return chains_[i].chain == chain; });
+        if (found == kNone) return nullptr;
+        last_ = found;
+        return &chains_[found];
+    }
+
     const Graph& graph_;
-    std::map<ChainIndex, Tip> tips_;
-    std::map<ChainIndex, std::vector<Span>> first_;
-    ChainIndex run_chain_ = kNone;
+    std::vector<Chain> chains_;
+    FlatIndex index_;
+    mutable std::uint32_t last_ = kNone;
 };
 
 Result<void> check_numbers(const ChangeHeader& change, const BatchWalk& walk, std::size_t index) {
