@@ -220,6 +220,11 @@ std::vector<std::string> Core::documents() const {
     return ids;
 }
 
+Result<session::DocumentPort*> Core::find(std::string_view id) {
+    JOINERY_TRY(const auto core, open_document(id, false));
+    return static_cast<session::DocumentPort*>(core.get());
+}
+
 Result<session::DocumentPort*> Core::document(std::string_view id) {
     JOINERY_TRY(const auto core, open_document(id, true));
     return static_cast<session::DocumentPort*>(core.get());

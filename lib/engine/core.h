@@ -53,6 +53,7 @@ class Core : public session::Host {
 
     // --- session::Host -------------------------------------------------------------------------
     std::vector<std::string> documents() const override;
+    Result<session::DocumentPort*> find(std::string_view id) override;
     Result<session::DocumentPort*> document(std::string_view id) override;
 
   private:

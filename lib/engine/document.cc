@@ -23,6 +23,10 @@ Result<Plain> Document::read_at(const Version& version, std::string_view path) c
     return core_->read_at(version, path);
 }
 
+Result<std::vector<Alternative>> Document::alternatives(std::string_view path) const {
+    return core_->alternatives(path);
+}
+
 Subscription Document::observe(std::string path, std::function<void(const Event&)> callback) {
     return core_->observe(std::move(path), std::move(callback));
 }

@@ -116,6 +116,11 @@ Result<Plain> DocumentCore::read(std::string_view path) const {
     return read_path(*document_, path);
 }
 
+Result<std::vector<Alternative>> DocumentCore::alternatives(std::string_view path) const {
+    const std::lock_guard lock(mutex_);
+    return path_alternatives(*document_, path);
+}
+
 Result<DocumentStatus> DocumentCore::status() const {
     const std::lock_guard lock(mutex_);
     const crdt::Graph& graph = document_->graph();

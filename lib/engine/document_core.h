@@ -50,6 +50,7 @@ class DocumentCore : public session::DocumentPort,
     Result<Receipt> init_once(const std::function<Result<void>(Tx&)>& body);
     Result<Plain> read(std::string_view path) const;
     Result<Plain> read_at(const Version& version, std::string_view path) const;
+    Result<std::vector<Alternative>> alternatives(std::string_view path) const;
     Result<std::vector<ChangeInfo>> log(std::size_t limit, const Version& since) const;
     Result<DocumentStatus> status() const;
     Subscription observe(std::string path, std::function<void(const Event&)> callback);

@@ -82,6 +82,24 @@ void Links::keep_connected(std::string url) {
     dial(connection);
 }
 
+Result<void> Links::drop(std::string_view url) {
+    const auto found = std::ranges::find_if(
+        connections_, [&](const Handle& it) { return it->keep && it->url == url; });
+    if (found == connections_.end()) {
+        return fail(Errc::not_found, "no link to that URL is kept");
+    }
+    const Handle connection = *found;
+    connection->keep = false;
+    if (connection->link && !connection->closing) {
+        connection->closing = true;
+        connection->link->close();
+    } else if (!connection->link && !connection->is_ending) {
+        // A dial or a wait finds nobody when it comes back.
+        std::erase(connections_, connection);
+    }
+    return {};
+}
+
 void Links::sync(std::string url,
                  std::vector<std::string> patterns,
                  std::chrono::milliseconds timeout,
@@ -223,6 +241,10 @@ void Links::ended(const Handle& connection, const Result<void>& how) {
 }
 
 void Links::let_go(const Handle& connection) {
+    if (connection->session) {
+        ended_received_size_ += connection->session->counters().bytes_received;
+        ended_sent_size_ += connection->session->counters().bytes_sent;
+    }
     connection->link.reset();
     connection->session.reset();
     connection->has_held = false;
@@ -254,6 +276,22 @@ void Links::tick() {
         pump(connection);
     }
     ticker_ = strand_.start_timer(kTickInterval, [this] { tick(); });
+}
+
+std::uint64_t Links::received_size() const {
+    std::uint64_t size = ended_received_size_;
+    for (const Handle& connection : connections_) {
+        if (connection->session) size += connection->session->counters().bytes_received;
+    }
+    return size;
+}
+
+std::uint64_t Links::sent_size() const {
+    std::uint64_t size = ended_sent_size_;
+    for (const Handle& connection : connections_) {
+        if (connection->session) size += connection->session->counters().bytes_sent;
+    }
+    return size;
 }
 
 std::vector<LinkStatus> Links::status() const {

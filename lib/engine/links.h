@@ -42,6 +42,8 @@ class Links {
     Result<std::string> listen(std::string_view url);
     /// Dials, and dials again when the link breaks.
     void keep_connected(std::string url);
+    /// Ends the link to @p url that keep_connected() keeps, and dials it no more.
+    Result<void> drop(std::string_view url);
     /// Dials once; @p done is called once.
     void sync(std::string url,
               std::vector<std::string> patterns,
@@ -54,6 +56,9 @@ class Links {
 
     std::vector<LinkStatus> status() const;
     std::uint64_t divergence_count() const noexcept { return divergence_count_; }
+    /// Bytes over all links, those that ended too.
+    std::uint64_t received_size() const;
+    std::uint64_t sent_size() const;
 
   private:
     /// One link with its session, or the wish for one.
@@ -102,6 +107,8 @@ class Links {
     std::vector<Handle> connections_;
     Strand::Timer ticker_;
     std::uint64_t divergence_count_ = 0;
+    std::uint64_t ended_received_size_ = 0;  // By sessions that ended.
+    std::uint64_t ended_sent_size_ = 0;
     bool closed_ = false;
 };
 

@@ -90,6 +90,10 @@ class PeerImpl : public Peer {
         });
     }
 
+    Result<void> disconnect(std::string_view url) override {
+        return on_io<Result<void>>([&] { return engine_->links().drop(url); });
+    }
+
     Result<SyncReport> sync(std::string_view url,
                             std::vector<std::string> patterns,
                             std::chrono::milliseconds timeout) override {
@@ -115,6 +119,8 @@ class PeerImpl : public Peer {
             PeerStatus out;
             out.links = engine_->links().status();
             out.divergence_count = engine_->links().divergence_count();
+            out.received_size = engine_->links().received_size();
+            out.sent_size = engine_->links().sent_size();
             return out;
         });
         status.name = name_;

@@ -3,25 +3,32 @@
 #include "crdt/patch.h"
 #include "engine/reconcile.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace joinery::detail {
 namespace {
 
+/// The key or element of @p container that @p token names, if there is one.
+std::optional<std::uint32_t> slot_key(const crdt::Document& document,
+                                      crdt::ContainerIndex container,
+                                      const std::string& token) {
+    if (!crdt::has_elements(document.names().container(container).kind)) {
+        const crdt::KeyIndex key = document.names().find_key(token);
+        return key == crdt::kNone ? std::nullopt : std::optional<std::uint32_t>(key);
+    }
+    const auto index = parse_index(token);
+    const crdt::State::List* list = document.state().list(container);
+    if (!index || list == nullptr || *index >= list->places.visible_count()) return std::nullopt;
+    return list->element_of[list->places.item_at(static_cast<std::uint32_t>(*index))];
+}
+
 /// What a slot of @p container that a token names shows; nothing if there is no such slot.
 crdt::Shown step(const crdt::Document& document,
                  crdt::ContainerIndex container,
                  const std::string& token) {
-    const crdt::State& state = document.state();
-    if (!crdt::has_elements(document.names().container(container).kind)) {
-        const crdt::KeyIndex key = document.names().find_key(token);
-        return key == crdt::kNone ? crdt::Shown{} : state.shown(container, key);
-    }
-    const auto index = parse_index(token);
-    const crdt::State::List* list = state.list(container);
-    if (!index || list == nullptr || *index >= list->places.visible_count()) return {};
-    const auto item = list->places.item_at(static_cast<std::uint32_t>(*index));
-    return state.shown(container, list->element_of[item]);
+    const auto key = slot_key(document, container, token);
+    return key ? document.state().shown(container, *key) : crdt::Shown{};
 }
 
 bool has_slots(const crdt::Shown& shown) {
@@ -77,6 +84,30 @@ Result<Plain> read_path(const crdt::Document& document, std::string_view path) {
     JOINERY_TRY(const auto tokens, parse_path(path));
     JOINERY_TRY(const crdt::Shown shown, follow(document, tokens, tokens.size()));
     return document.read(shown);
+}
+
+Result<std::vector<Alternative>> path_alternatives(const crdt::Document& document,
+                                                   std::string_view path) {
+    JOINERY_TRY(const auto tokens, parse_path(path));
+    std::vector<Alternative> out;
+    JOINERY_TRY(const crdt::Shown there, follow(document, tokens, tokens.size()));
+    if (tokens.empty()) return out;  // The root is no register.
+    JOINERY_TRY(const crdt::Shown parent, follow(document, tokens, tokens.size() - 1));
+    const crdt::State& state = document.state();
+    const crdt::Names& names = document.names();
+    const auto key = slot_key(document, parent.container, tokens.back());
+    JOINERY_ASSERT(key.has_value());
+    const crdt::State::Slot& slot = state.slot(state.find_slot(parent.container, *key));
+    std::vector<crdt::Entry> entries(state.alternatives(slot).begin(),
+                                     state.alternatives(slot).end());
+    if (slot.has_entry() && there.value != &slot.entry.value) entries.push_back(slot.entry);
+    std::ranges::sort(
+        entries, [&](const crdt::Entry& a, const crdt::Entry& b) { return state.greater(a, b); });
+    for (const crdt::Entry& entry : entries) {
+        if (entry.made != crdt::Kind::none) continue;
+        out.push_back({entry.value, names.actor(entry.chain), WallTime(entry.stamp)});
+    }
+    return out;
 }
 
 Result<crdt::ContainerIndex> TxCore::parent_of(const std::vector<std::string>& tokens) const {

@@ -22,6 +22,11 @@ std::optional<std::size_t> parse_index(std::string_view token);
 /// What is at @p path of @p document; `not_found` if nothing is.
 Result<Plain> read_path(const crdt::Document& document, std::string_view path);
 
+/// The puts at @p path that are visible and not shown, the greatest first; `not_found` if nothing
+/// is there.
+Result<std::vector<Alternative>> path_alternatives(const crdt::Document& document,
+                                                   std::string_view path);
+
 /// A slot that may be empty: a container with its key or element.
 struct SlotRef {
     crdt::ContainerIndex container = crdt::kRoot;

@@ -241,5 +241,70 @@ TEST_F(PeerTest, SeedingAgainChangesNothingEvenAfterARestart) {
     EXPECT_EQ(b->document("d")->status()->digest, document.status()->digest);
 }
 
+TEST_F(PeerTest, WhatLostIsReadableUntilALaterPutCoversIt) {
+    const auto a = open("a");
+    const auto b = open("b");
+    auto on_a = *a->document("d");
+    set(on_a, "", R"({"title":"Ops","panels":[{"id":1,"w":2}]})");
+    const auto url = a->listen("tcp://127.0.0.1:0");
+    ASSERT_TRUE(a->flush().has_value());
+    ASSERT_TRUE(b->sync(*url, {}, 30s).has_value());
+    auto on_b = *b->document("d", false);
+    set(on_a, "/panels/0/w", "3");
+    set(on_b, "/panels/0/w", "4");
+    ASSERT_TRUE(a->flush().has_value());
+    ASSERT_TRUE(b->sync(*url, {}, 30s).has_value());
+    const auto lost = on_a.alternatives("/panels/0/w");
+    ASSERT_TRUE(lost.has_value());
+    ASSERT_EQ(lost->size(), 1U);
+    const bool a_lost = lost->front().actor == a->status().actor;
+    EXPECT_EQ(lost->front().value, Value(std::int64_t{a_lost ? 3 : 4}));
+    EXPECT_EQ(print(on_a, "/panels/0/w"), a_lost ? "4" : "3");
+    EXPECT_EQ(on_b.alternatives("/panels/0/w")->size(), 1U);
+    EXPECT_TRUE(on_a.alternatives("/title")->empty());
+    EXPECT_TRUE(on_a.alternatives("")->empty());
+    EXPECT_FALSE(on_a.alternatives("/panels/1/w").has_value());
+
+    set(on_b, "/panels/0/w", "5");
+    ASSERT_TRUE(b->sync(*url, {}, 30s).has_value());
+    EXPECT_EQ(print(on_a, "/panels/0/w"), "5");
+    EXPECT_TRUE(on_a.alternatives("/panels/0/w")->empty());
+}
+
+TEST_F(PeerTest, ALinkThatIsDroppedStaysDownUntilItIsWantedAgain) {
+    const auto a = open("a");
+    const auto b = open("b");
+    auto on_a = *a->document("d");
+    set(on_a, "/x", "1");
+    const auto url = a->listen("tcp://127.0.0.1:0");
+    auto on_b = *b->document("d");
+    std::mutex mutex;
+    std::condition_variable told;
+    std::string seen;
+    const auto watch = on_b.observe("/x", [&](const Event& event) {
+        const std::lock_guard lock(mutex);
+        seen = *print_json(event.patches.back().value);
+        told.notify_one();
+    });
+    const auto wait_for = [&](const std::string& value) {
+        std::unique_lock lock(mutex);
+        return told.wait_for(lock, 30s, [&] { return seen == value; });
+    };
+    EXPECT_EQ(b->disconnect(*url).error().code, Errc::not_found);
+    ASSERT_TRUE(b->connect(*url).has_value());
+    ASSERT_TRUE(wait_for("1"));
+    ASSERT_TRUE(b->disconnect(*url).has_value());
+    EXPECT_FALSE(b->disconnect(*url).has_value());
+    set(on_a, "/x", "2");
+    ASSERT_TRUE(a->flush().has_value());
+    EXPECT_EQ(print(on_b, "/x"), "1");
+    ASSERT_TRUE(b->connect(*url).has_value());
+    EXPECT_TRUE(wait_for("2"));
+    EXPECT_GT(b->status().received_size, 0U);
+    // One that nobody answers is dropped as well.
+    ASSERT_TRUE(b->connect("tcp://127.0.0.1:1").has_value());
+    EXPECT_TRUE(b->disconnect("tcp://127.0.0.1:1").has_value());
+}
+
 }  // namespace
 }  // namespace joinery

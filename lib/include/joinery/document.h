@@ -148,6 +148,13 @@ struct DocumentStatus {
     Digest digest;
 };
 
+/// A value that was put concurrently with the one that a register shows, and lost.
+struct Alternative {
+    Value value;
+    ActorId actor;      ///< Who put it.
+    WallTime stamp{0};  ///< What it was compared by (rule R2).
+};
+
 /// A handle to a document of an open Peer: cheap to copy, valid while the Peer lives.
 ///
 /// @par Thread safety
@@ -182,6 +189,10 @@ class Document {
     /// replaying from the nearest snapshot.
     Result<Plain> read(std::string_view path = "") const;
     Result<Plain> read_at(const Version& version, std::string_view path = "") const;
+
+    /// The values that lost against the one at @p path, the greatest first, until a later put
+    /// covers them; mostly empty. `not_found` if nothing is there.
+    Result<std::vector<Alternative>> alternatives(std::string_view path) const;
 
     /// Calls @p callback for each change of what is shown at or beneath @p path, on the peer's
     /// callback executor, in order.

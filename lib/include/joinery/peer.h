@@ -72,6 +72,8 @@ struct PeerStatus {
     ActorId actor;  ///< That this process writes as.
     std::vector<LinkStatus> links;
     std::uint64_t divergence_count = 0;  ///< Alarms: equal frontiers with unequal digests.
+    /// Bytes over all links since the peer opened, those that ended too.
+    std::uint64_t received_size = 0, sent_size = 0;
 };
 
 /// What one exchange with another peer moved.
@@ -105,6 +107,8 @@ class Peer {
     virtual Result<std::string> listen(std::string_view url) = 0;
     /// Keeps a link to @p url, dialling again after a while when it breaks.
     virtual Result<void> connect(std::string_view url) = 0;
+    /// Ends the link to @p url that connect() keeps, and dials it no more; `not_found` without one.
+    virtual Result<void> disconnect(std::string_view url) = 0;
     /// Dials @p url, exchanges the documents that match @p patterns (globs; none: all) until
     /// neither side lacks anything, and hangs up. `disconnected`, or `busy` after @p timeout.
     virtual Result<SyncReport> sync(std::string_view url,
