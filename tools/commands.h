@@ -3,6 +3,7 @@
 /// the arguments.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -49,6 +50,12 @@ struct PeerArguments {
     std::string name;
 };
 
+struct DemoArguments {
+    std::size_t peer_count = 3;
+    std::string dashboard, keep;
+    std::uint64_t seed = 1;
+};
+
 int run_ls(const Common& common);
 int run_show(const Common& common, const ShowArguments& arguments);
 int run_export(const Common& common, const ShowArguments& arguments);
@@ -63,6 +70,8 @@ int run_id(const Common& common);
 int run_backup(const Common& common, const DirectoryArguments& arguments);
 int run_sync(const Common& common, const SyncArguments& arguments);
 int run_peer(const Common& common, const PeerArguments& arguments);
+int run_demo(const Common& common, const DemoArguments& arguments);
+int run_demo_peer(const Common& common, const PeerArguments& arguments);
 int run_restore(const Common& common, const DirectoryArguments& arguments);
 
 }  // namespace joinery::tools

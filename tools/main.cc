@@ -18,6 +18,7 @@ class CommandLine {
             ->envname("JOINERY_STORE")
             ->type_name("DIR");
         app_.add_flag("--json", common_.json, "Machine-readable output on standard output");
+        playing();
         reading();
         editing();
         storing();
@@ -40,6 +41,25 @@ class CommandLine {
         command->footer("Example:\n  joinery " + name + " " + example);
         command->final_callback([this, body] { chosen_ = body; });
         return command;
+    }
+
+    void playing() {
+        CLI::App* demo = add("demo",
+                             "Show all of it on this machine: sync, partition, clash, kill -9",
+                             "--peers 4 --keep /tmp/demo",
+                             [this] { return run_demo(common_, demo_); });
+        demo->add_option("--peers", demo_.peer_count, "How many")
+            ->check(CLI::Range(2, 16))
+            ->default_val(3);
+        demo->add_option("--dashboard", demo_.dashboard, "A JSON file in place of the bundled one")
+            ->type_name("FILE");
+        demo->add_option("--keep", demo_.keep, "Keep the stores here: an empty or new directory")
+            ->type_name("DIR");
+        demo->add_option("--seed", demo_.seed, "Other edits")->default_val(1);
+        // One of the demo's processes; not for people, so that no group lists it.
+        CLI::App* one = add("demo-peer", "", "", [this] { return run_demo_peer(common_, peer_); });
+        one->group("");
+        one->add_option("--name", peer_.name);
     }
 
     void reading() {
@@ -160,6 +180,7 @@ class CommandLine {
     DirectoryArguments directory_;
     SyncArguments sync_;
     PeerArguments peer_;
+    DemoArguments demo_;
 };
 
 }  // namespace
