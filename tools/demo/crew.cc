@@ -15,7 +15,23 @@ extern char** environ;
 namespace joinery::tools {
 namespace {
 
-constexpr std::chrono::milliseconds kPatience{20000};
+constexpr timespec kPatience{20, 0};
+
+/// Waits until @p file can be read or has ended. The one place where a held interrupt is let in, so
+/// that none comes too early to be noticed.
+Result<void> await_input(int file) {
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+    sigdelset(&mask, SIGINT);
+    sigdelset(&mask, SIGTERM);
+    pollfd waiting{file, POLLIN, 0};
+    const int ready = ppoll(&waiting, 1, &kPatience, &mask);
+    if (ready < 0) return fail(Errc::io, "interrupted");
+    if (ready == 0) return fail(Errc::busy, "a peer did not answer in time");
+    return {};
+}
+
+void ignore_signal(int) {}
 
 /// Cuts off and answers what stands before the first space.
 std::string_view take_word(std::string_view& text) {
@@ -40,6 +56,18 @@ std::optional<Sighting> parse_sighting(std::string_view text) {
 }
 
 }  // namespace
+
+void hold_interrupts() {
+    sigset_t held;
+    sigemptyset(&held);
+    struct sigaction action{};
+    action.sa_handler = ignore_signal;
+    for (const int signal : {SIGINT, SIGTERM}) {
+        sigaddset(&held, signal);
+        sigaction(signal, &action, nullptr);
+    }
+    pthread_sigmask(SIG_BLOCK, &held, nullptr);
+}
 
 SharedTime shared_now() {
     // On Linux one clock for the whole machine, so that two processes may compare its times.
@@ -75,8 +103,17 @@ Result<void> CrewMember::start() {
     for (std::string& argument : arguments)
         pointers.push_back(argument.data());
     pointers.push_back(nullptr);
+    // Ctrl-C reaches the whole group; it is for the demo, which then ends its peers in order.
+    sigset_t held;
+    sigemptyset(&held);
+    sigaddset(&held, SIGINT);
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setsigmask(&attributes, &held);
     const int status =
-        posix_spawn(&process_, "/proc/self/exe", &actions, nullptr, pointers.data(), environ);
+        posix_spawn(&process_, "/proc/self/exe", &actions, &attributes, pointers.data(), environ);
+    posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     close(in[0]);
     close(out[1]);
@@ -102,9 +139,14 @@ void CrewMember::kill() {
 Result<void> CrewMember::stop() {
     close(to_);
     to_ = -1;
+    // Its output ends with it; what it still says is not for us.
+    auto said = read_line();
+    while (said)
+        said = read_line();
+    if (said.error().code != Errc::disconnected) return said.error();
     int status = 0;
     const pid_t ended = waitpid(process_, &status, 0);
-    if (ended < 0) return fail(Errc::io, "interrupted");
+    if (ended < 0) return fail(Errc::io, "a peer's process is not to be waited for");
     process_ = -1;
     close_pipes();
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
@@ -118,7 +160,7 @@ Result<void> CrewMember::tell(std::string_view command) {
     line += '\n';
     for (std::size_t done = 0; done < line.size();) {
         const ssize_t size = write(to_, line.data() + done, line.size() - done);
-        if (size < 0) return fail(Errc::io, errno == EINTR ? "interrupted" : "a peer is gone");
+        if (size < 0) return fail(Errc::io, "a peer is gone");
         done += static_cast<std::size_t>(size);
     }
     return {};
@@ -132,13 +174,10 @@ Result<std::string> CrewMember::read_line() {
             buffer_.erase(0, end + 1);
             return line;
         }
-        pollfd waiting{from_, POLLIN, 0};
-        const int ready = poll(&waiting, 1, static_cast<int>(kPatience.count()));
-        if (ready < 0) return fail(Errc::io, "interrupted");
-        if (ready == 0) return fail(Errc::busy, "a peer did not answer in time");
+        JOINERY_TRY_VOID(await_input(from_));
         char block[4096];
         const ssize_t size = read(from_, block, sizeof block);
-        if (size < 0) return fail(Errc::io, "interrupted");
+        if (size < 0) return fail(Errc::io, "a peer's output cannot be read");
         if (size == 0) return fail(Errc::disconnected, "a peer's process ended");
         buffer_.append(block, static_cast<std::size_t>(size));
     }

@@ -20,6 +20,10 @@ namespace joinery::tools {
 using SharedTime = std::chrono::nanoseconds;
 SharedTime shared_now();
 
+/// From now on SIGINT and SIGTERM only interrupt waiting for a peer, which then fails with `io`;
+/// they are kept until then. Before any thread starts.
+void hold_interrupts();
+
 /// Something that became visible at a peer.
 struct Sighting {
     SharedTime time{0};

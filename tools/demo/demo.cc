@@ -1,6 +1,7 @@
 #include "joinery/json.h"
 #include "tools/common.h"
 #include "tools/demo/bundled.h"
+#include "tools/demo/crew.h"
 #include "tools/demo/story.h"
 
 #include <csignal>
@@ -48,18 +49,13 @@ Result<Plain> read_dashboard(const std::string& file) {
     return value;
 }
 
-void ignore_signal(int) {}
-
 }  // namespace
 
 int run_demo(const Common& common, const DemoArguments& arguments) {
-    // A peer that is killed shows as an error of write(), Ctrl-C as one of poll(): then all ends
+    // A peer that is killed shows as an error of write(), Ctrl-C as one of waiting: then all ends
     // in order and the folder goes.
     std::signal(SIGPIPE, SIG_IGN);
-    struct sigaction stop{};
-    stop.sa_handler = ignore_signal;
-    sigaction(SIGINT, &stop, nullptr);
-    sigaction(SIGTERM, &stop, nullptr);
+    hold_interrupts();
 
     const std::string source =
         arguments.dashboard.empty() ? "the bundled dashboard" : arguments.dashboard;

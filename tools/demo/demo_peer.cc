@@ -7,7 +7,6 @@
 #include "tools/demo/crew.h"
 
 #include <charconv>
-#include <csignal>
 #include <iostream>
 #include <map>
 #include <mutex>
@@ -139,8 +138,6 @@ class DemoPeer {
 }  // namespace
 
 int run_demo_peer(const Common& common, const PeerArguments& arguments) {
-    // Ctrl-C is for the demo, which then ends us by closing standard input.
-    std::signal(SIGINT, SIG_IGN);
     const auto peer = open_peer(common, true, arguments.name);
     if (!peer) return kFailed;
     auto document = peer->document(kDocument);
