@@ -34,6 +34,8 @@ inline constexpr std::array<const char*, kTableCount> kTableNames = {
 /// Keys in the store's own table.
 inline constexpr std::string_view kFormatKey = "format";
 inline constexpr std::string_view kIncarnationKey = "incarnation";
+/// Followed by the number of an entry of the log of incarnations, 4 bytes, from 0.
+inline constexpr std::string_view kRenewalKeyPrefix = "renewal";
 inline constexpr std::string_view kPlaceKey = "place";
 inline constexpr std::string_view kCounterKey = "counter";
 /// Followed by the slot's number, 4 bytes.

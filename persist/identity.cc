@@ -2,6 +2,7 @@
 
 #include "persist/files.h"
 #include "persist/format.h"
+#include "persist/incarnation_log.h"
 
 #include <sodium.h>
 
@@ -106,15 +107,18 @@ Result<Remembered> read_remembered(LmdbTxn& txn,
     return out;
 }
 
-bool is_same_store(const Remembered& known,
-                   const std::optional<Sidecar>& sidecar,
-                   const IdentityInput& input) {
-    if (!known.has_incarnation || !known.same_place || !sidecar) return false;
-    if (sidecar->counter != known.counter) return false;
-    if (!sidecar->closed || !input.metas) return true;
+/// Why the store is not the one it was; none if it is.
+std::optional<IncarnationReason> judge_store(const Remembered& known,
+                                             const std::optional<Sidecar>& sidecar,
+                                             const IdentityInput& input) {
+    if (!known.has_incarnation) return IncarnationReason::created;
+    if (!known.same_place) return IncarnationReason::moved;
+    if (!sidecar || sidecar->counter != known.counter) return IncarnationReason::unmarked;
+    if (!sidecar->closed || !input.metas) return std::nullopt;
     const std::uint64_t newest =
         std::max((*input.metas)[0].transaction, (*input.metas)[1].transaction);
-    return newest >= sidecar->transaction;
+    if (newest < sidecar->transaction) return IncarnationReason::older;
+    return std::nullopt;
 }
 
 }  // namespace
@@ -182,8 +186,8 @@ Result<Identity> settle_identity(
                     "file named sidecar to take it as it is");
     }
     Identity out{known.incarnation, next_generation(lease.found(), known.generation)};
-    if (!is_same_store(known, sidecar, input)) {
-        JOINERY_TRY(out.incarnation, put_new_incarnation(txn, own, random));
+    if (const auto reason = judge_store(known, sidecar, input)) {
+        JOINERY_TRY(out.incarnation, put_new_incarnation(txn, own, {*reason, input.now}, random));
     }
     // First outside, then inside: a crash between leaves the counters apart, and that costs no more
     // than a new incarnation.
@@ -210,10 +214,13 @@ Result<void> put_own(LmdbTxn& txn, TableHandle own, ByteView key, ByteView value
     return txn.put(own, key, stored);
 }
 
-Result<Incarnation> put_new_incarnation(LmdbTxn& txn, TableHandle own, Random& random) {
+Result<Incarnation> get_incarnation(LmdbTxn& txn, TableHandle own) {
+    JOINERY_TRY(const auto bytes, get_own(txn, own, as_bytes(kIncarnationKey)));
+    if (!bytes || bytes->size() != Incarnation::kSize) {
+        return fail(Errc::damaged, "the store's identity is damaged: restore a backup");
+    }
     Incarnation out;
-    random.fill(out.bytes);
-    JOINERY_TRY_VOID(put_own(txn, own, as_bytes(kIncarnationKey), out.view()));
+    std::ranges::copy(*bytes, out.bytes.begin());
     return out;
 }
 

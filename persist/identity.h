@@ -57,6 +57,7 @@ struct IdentityInput {
     Place place;
     /// The head of the file as it was before anybody opened it; none if others have it open.
     std::optional<std::array<MetaPage, 2>> metas;
+    WallTime now{0};  ///< For the log of incarnations.
 };
 
 /// Decides under which name this process writes, records it in @p txn and beside the database, and
@@ -69,7 +70,7 @@ Result<Identity> settle_identity(
 /// Reads and writes a record of the store's own table.
 Result<std::optional<ByteView>> get_own(LmdbTxn& txn, TableHandle own, ByteView key);
 Result<void> put_own(LmdbTxn& txn, TableHandle own, ByteView key, ByteView value);
-/// Draws an incarnation and writes it.
-Result<Incarnation> put_new_incarnation(LmdbTxn& txn, TableHandle own, Random& random);
+/// The incarnation that the store has now.
+Result<Incarnation> get_incarnation(LmdbTxn& txn, TableHandle own);
 
 }  // namespace joinery::persist::detail

@@ -6,6 +6,7 @@
 #include "persist/files.h"
 #include "persist/format.h"
 #include "persist/identity.h"
+#include "persist/incarnation_log.h"
 #include "persist/lease.h"
 #include "persist/lmdb_env.h"
 #include "persist/page_file.h"
@@ -13,6 +14,7 @@
 #include <array>
 #include <atomic>
 #include <filesystem>
+#include <mutex>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -60,8 +62,13 @@ class LmdbStore final : public Store {
     Result<std::unique_ptr<StoreReader>> read() override;
     Result<std::unique_ptr<StoreWriter>> write() override;
     std::uint64_t commit_count() override { return parts_.env->last_transaction(); }
-    Incarnation incarnation() const override { return parts_.identity.incarnation; }
-    Result<void> renew_incarnation() override;
+    Incarnation incarnation() const override {
+        const std::lock_guard lock(identity_mutex_);
+        return parts_.identity.incarnation;
+    }
+    Result<void> renew_incarnation(IncarnationReason reason, WallTime now) override;
+    Result<bool> follow_incarnation() override;
+    Result<std::vector<IncarnationChange>> incarnation_changes() override;
     std::uint32_t writer_slot() const override { return parts_.lease.slot(); }
     std::uint32_t writer_generation() const override { return parts_.identity.generation; }
 
@@ -84,6 +91,7 @@ class LmdbStore final : public Store {
     Result<void> require_own_process() const;
 
     Parts parts_;
+    mutable std::mutex identity_mutex_;  // Guards the incarnation; the rest of parts_ stays.
     Random& random_;
     const ::pid_t process_ = ::getpid();
     std::atomic<std::thread::id> writer_thread_{};
@@ -290,17 +298,32 @@ Result<std::unique_ptr<StoreWriter>> LmdbStore::write() {
     return std::unique_ptr<StoreWriter>(std::make_unique<LmdbWriter>(*this, std::move(txn)));
 }
 
-Result<void> LmdbStore::renew_incarnation() {
+Result<void> LmdbStore::renew_incarnation(IncarnationReason reason, WallTime now) {
     JOINERY_TRY_VOID(require_own_process());
     if (writer_thread_ == std::this_thread::get_id()) {
         return fail(Errc::busy, "this thread holds the store's writer already");
     }
     JOINERY_TRY(const auto txn, parts_.env->begin_write());
     JOINERY_TRY(const Incarnation fresh,
-                detail::put_new_incarnation(*txn, parts_.handles.own, random_));
+                detail::put_new_incarnation(*txn, parts_.handles.own, {reason, now}, random_));
     JOINERY_TRY_VOID(txn->commit());
+    const std::lock_guard lock(identity_mutex_);
     parts_.identity.incarnation = fresh;
     return {};
+}
+
+Result<bool> LmdbStore::follow_incarnation() {
+    JOINERY_TRY_VOID(require_own_process());
+    JOINERY_TRY(const auto txn, parts_.env->begin_read());
+    JOINERY_TRY(const Incarnation now, detail::get_incarnation(*txn, parts_.handles.own));
+    const std::lock_guard lock(identity_mutex_);
+    return std::exchange(parts_.identity.incarnation, now) != now;
+}
+
+Result<std::vector<IncarnationChange>> LmdbStore::incarnation_changes() {
+    JOINERY_TRY_VOID(require_own_process());
+    JOINERY_TRY(const auto txn, parts_.env->begin_read());
+    return detail::read_incarnation_log(*txn, parts_.handles.own);
 }
 
 Result<void> LmdbStore::require_own_process() const {
@@ -387,7 +410,7 @@ Result<std::unique_ptr<Store>> open_lmdb_store(const std::filesystem::path& dire
     JOINERY_TRY(const detail::Place place,
                 detail::observe_place(entered.root(), options.machine_id_file));
     JOINERY_TRY(auto lease, detail::SlotLease::take(entered.root() / detail::kSlotsDir));
-    const detail::IdentityInput input{entered.root(), place, metas};
+    const detail::IdentityInput input{entered.root(), place, metas, options.now};
     JOINERY_TRY(auto txn, env->begin_write());
     JOINERY_TRY(const detail::Identity identity,
                 detail::settle_identity(*txn, handles.own, input, lease, random));

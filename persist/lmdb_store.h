@@ -36,6 +36,8 @@ struct LmdbOptions {
     bool accept_damaged_records = false;
     /// Where this machine's identity is read; part of what tells a copy from the original.
     std::filesystem::path machine_id_file = "/etc/machine-id";
+    /// The time, for the log of incarnations.
+    WallTime now{0};
 };
 
 /// Opens the store in @p directory and leases a writer slot.

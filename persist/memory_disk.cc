@@ -107,6 +107,27 @@ void VersionedTables::tidy(std::uint64_t oldest) {
 
 void MemoryDiskState::tidy() { tables->tidy(durable); }
 
+void MemoryDiskState::renew_incarnation(IncarnationReason reason, WallTime now, Random& random) {
+    incarnation.emplace();
+    random.fill(incarnation->bytes);
+    incarnation_log.push_back({*incarnation, reason, now});
+    if (incarnation_log.size() > kIncarnationLogMax) incarnation_log.erase(incarnation_log.begin());
+}
+
+void MemoryDiskState::take_content_of(const MemoryDiskState& other) {
+    tables = std::make_shared<VersionedTables>(other.tables->at(other.tables->newest()));
+    durable = tables->newest();
+    incarnation = other.incarnation;
+    incarnation_log = other.incarnation_log;
+    moved = other.moved;
+    closed_at = other.closed_at;
+    slots = other.slots;
+    for (MemorySlot& slot : slots) {
+        if (slot.leased) slot.clean = false;
+        slot.leased = false;
+    }
+}
+
 }  // namespace detail
 
 using detail::MemoryDiskState;
@@ -166,17 +187,23 @@ Result<void> MemoryDisk::flip_bit(Table table, ByteView key, std::uint64_t bit) 
 std::unique_ptr<MemoryDisk> MemoryDisk::copy() const {
     auto out = std::make_unique<MemoryDisk>(state_->durability);
     const std::lock_guard guard(state_->mutex);
-    MemoryDiskState& made = *out->state_;
-    *made.tables = state_->tables->at(state_->tables->newest());
-    made.durable = made.tables->newest();
-    made.incarnation = state_->incarnation;
-    made.moved = true;
-    made.slots = state_->slots;
-    for (detail::MemorySlot& slot : made.slots) {
-        if (slot.leased) slot.clean = false;
-        slot.leased = false;
-    }
+    out->state_->take_content_of(*state_);
+    out->state_->moved = true;
+    out->state_->closed_at = 0;
     return out;
+}
+
+std::unique_ptr<MemoryDisk> MemoryDisk::clone() const {
+    auto out = std::make_unique<MemoryDisk>(state_->durability);
+    const std::lock_guard guard(state_->mutex);
+    out->state_->take_content_of(*state_);
+    return out;
+}
+
+void MemoryDisk::put_back(const MemoryDisk& older) {
+    const std::scoped_lock guard(state_->mutex, older.state_->mutex);
+    JOINERY_ASSERT(state_->handle_count == 0);
+    state_->take_content_of(*older.state_);
 }
 
 void MemoryDisk::roll_back_to(const MemoryDisk& older) {

@@ -102,6 +102,7 @@ struct MemoryDiskState {
     std::shared_ptr<VersionedTables> tables = std::make_shared<VersionedTables>();
     std::uint64_t durable = 0;
     std::optional<Incarnation> incarnation;
+    std::vector<IncarnationChange> incarnation_log;
     /// Whether this is no longer the disk that the incarnation was made for.
     bool moved = false;
     /// The version at which a handle last ended cleanly.
@@ -115,6 +116,10 @@ struct MemoryDiskState {
     std::uint64_t commits_until_failure = 0;
     bool failing_syncs = false;
 
+    /// Draws an incarnation and notes it in the log.
+    void renew_incarnation(IncarnationReason reason, WallTime now, Random& random);
+    /// What is kept on the disk becomes that of @p other: records, identity, slots, log.
+    void take_content_of(const MemoryDiskState& other);
     /// Forgets versions that neither a reader nor a crash can ask for.
     void tidy();
 };

@@ -302,14 +302,41 @@ class MemoryStore final : public Store {
         return handle_.disk->tables->newest();
     }
 
-    Incarnation incarnation() const override { return handle_.incarnation; }
+    Incarnation incarnation() const override {
+        const Guard guard(handle_.disk->mutex);
+        return handle_.incarnation;
+    }
 
-    Result<void> renew_incarnation() override {
+    Result<void> renew_incarnation(IncarnationReason reason, WallTime now) override {
         Guard guard(handle_.disk->mutex);
         JOINERY_TRY_VOID(wait_for_writer(guard));
-        random_.fill(handle_.incarnation.bytes);
-        handle_.disk->incarnation = handle_.incarnation;
+        MemoryDiskState& disk = *handle_.disk;
+        if (is_due(disk.commits_until_failure)) return fail(Errc::io, "the disk is full");
+        if (disk.failing_syncs) {
+            handle_.failed = true;
+            return fail(Errc::io, "the disk failed to read or write");
+        }
+        disk.renew_incarnation(reason, now, random_);
+        handle_.incarnation = *disk.incarnation;
+        // A commit like any other, so that other processes notice.
+        disk.tables->apply({});
+        if (disk.durability == MemoryDisk::Durability::at_commit) {
+            disk.durable = disk.tables->newest();
+        }
         return {};
+    }
+
+    Result<bool> follow_incarnation() override {
+        const Guard guard(handle_.disk->mutex);
+        JOINERY_TRY_VOID(handle_.require_alive());
+        const Incarnation now = *handle_.disk->incarnation;
+        return std::exchange(handle_.incarnation, now) != now;
+    }
+
+    Result<std::vector<IncarnationChange>> incarnation_changes() override {
+        const Guard guard(handle_.disk->mutex);
+        JOINERY_TRY_VOID(handle_.require_alive());
+        return handle_.disk->incarnation_log;
     }
 
     std::uint32_t writer_slot() const override { return handle_.slot; }
@@ -367,16 +394,21 @@ void MemoryDisk::kill(Store& store) {
     open->kill();
 }
 
-Result<std::unique_ptr<Store>> open_memory_store(MemoryDisk& disk, Random& random) {
+Result<std::unique_ptr<Store>> open_memory_store(MemoryDisk& disk, Random& random, WallTime now) {
     MemoryDiskState& state = *disk.state_;
     const Guard guard(state.mutex);
     JOINERY_TRY(const std::uint32_t slot, lease_slot(state));
-    // A clean end that the disk forgot: its actor's last changes are gone, and may have left.
-    const bool is_older = state.tables->newest() < state.closed_at;
-    if (!state.incarnation || state.moved || is_older) {
-        Incarnation fresh;
-        random.fill(fresh.bytes);
-        state.incarnation = fresh;
+    std::optional<IncarnationReason> reason;
+    if (!state.incarnation) {
+        reason = IncarnationReason::created;
+    } else if (state.moved) {
+        reason = IncarnationReason::moved;
+    } else if (state.tables->newest() < state.closed_at) {
+        // A clean end that the disk forgot: its actor's last changes are gone, and may have left.
+        reason = IncarnationReason::older;
+    }
+    if (reason) {
+        state.renew_incarnation(*reason, now, random);
         state.moved = false;
         state.closed_at = 0;
     }

@@ -62,15 +62,26 @@ class MemoryDisk {
     /// Puts what @p older holds in place of this disk's content, as restoring an older backup over
     /// it would: the next open takes a new incarnation. No handle on this disk may be alive.
     void roll_back_to(const MemoryDisk& older);
+    /// A copy of all that is committed, identity included, as of a virtual machine with all its
+    /// disks: nothing in it says that it is a copy.
+    std::unique_ptr<MemoryDisk> clone() const;
+    /// Puts what @p older, a clone(), holds in place of this disk's content, identity included:
+    /// nothing in it says that it was put back. No handle on this disk may be alive.
+    void put_back(const MemoryDisk& older);
 
   private:
-    friend Result<std::unique_ptr<Store>> open_memory_store(MemoryDisk& disk, Random& random);
+    friend Result<std::unique_ptr<Store>> open_memory_store(MemoryDisk& disk,
+                                                            Random& random,
+                                                            WallTime now);
 
     std::shared_ptr<detail::MemoryDiskState> state_;
 };
 
 /// Opens one more handle on @p disk, like one more process: it leases the lowest free slot.
 /// @param random  Makes incarnations. Must outlive the Store.
-Result<std::unique_ptr<Store>> open_memory_store(MemoryDisk& disk, Random& random);
+/// @param now     For the log of incarnations.
+Result<std::unique_ptr<Store>> open_memory_store(MemoryDisk& disk,
+                                                 Random& random,
+                                                 WallTime now = WallTime(0));
 
 }  // namespace joinery::persist

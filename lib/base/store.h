@@ -5,11 +5,13 @@
 #pragma once
 
 #include "base/bytes.h"
+#include "base/env.h"
 #include "base/result.h"
 
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 namespace joinery {
 
@@ -32,6 +34,26 @@ inline constexpr std::size_t kStoreValueSizeMax = 256U << 20U;
 
 /// 16 random bytes that name one life of a store: new on creation, restore and copy.
 using Incarnation = FixedBytes<16, struct IncarnationTag>;
+
+/// Why a store took an incarnation. The numbers are written on disk: never change them.
+enum class IncarnationReason : std::uint8_t {
+    created = 1,    ///< It had none.
+    moved = 2,      ///< It is not where it was: copied, restored, moved, or on another machine.
+    unmarked = 3,   ///< What is kept beside it is missing or of another time: a file was put back.
+    older = 4,      ///< It holds less than when it was closed.
+    overtaken = 5,  ///< Others have changes of an actor of this store that the store has not.
+    unspecified = 6,
+};
+
+/// One entry of the log of a store's incarnations.
+struct IncarnationChange {
+    Incarnation incarnation;
+    IncarnationReason reason = IncarnationReason::unspecified;
+    WallTime time{0};  ///< By the clock of who took it; 0 if it gave none.
+    friend bool operator==(const IncarnationChange&, const IncarnationChange&) = default;
+};
+/// Entries that a store keeps of that log: the newest.
+inline constexpr std::size_t kIncarnationLogMax = 256;
 
 /// A consistent view of the store at one moment. Views it returns live until it is destroyed, or,
 /// in a StoreWriter, until the next put, erase or commit.
@@ -108,13 +130,19 @@ class Store {
     /// written between. A commit that wrote nothing does not count. Cheap: no transaction, no lock.
     virtual std::uint64_t commit_count() = 0;
 
-    /// This store's incarnation, as this process sees it.
+    /// This store's incarnation, as this process sees it. Safe from any thread.
     virtual Incarnation incarnation() const = 0;
     /// Takes a new incarnation, durable on return, so that this process writes as a fresh actor:
     /// for when a peer knows more of our own actor than the store does, or when a change left that
-    /// could not be stored. Other processes keep theirs, since their slots differ, until they open
-    /// again. Errors as write() and commit(). Not while another thread calls incarnation().
-    virtual Result<void> renew_incarnation() = 0;
+    /// could not be stored. Other processes keep theirs, since their slots differ, until they
+    /// follow or open again. Errors as write() and commit(). Safe from any thread.
+    /// @param now  Goes into the log of incarnations, with @p reason.
+    virtual Result<void> renew_incarnation(IncarnationReason reason, WallTime now) = 0;
+    /// Takes the incarnation that another process of this store has drawn since, and says whether
+    /// there was one. Errors as read(). Safe from any thread.
+    virtual Result<bool> follow_incarnation() = 0;
+    /// The log of incarnations, oldest first, its last entries. Errors as read().
+    virtual Result<std::vector<IncarnationChange>> incarnation_changes() = 0;
 
     /// The writer slot that this process leases while the store is open; 0 is the lowest.
     virtual std::uint32_t writer_slot() const = 0;

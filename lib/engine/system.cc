@@ -45,6 +45,7 @@ Random& system_random() {
 Result<std::unique_ptr<Store>> open_store(const std::filesystem::path& directory, bool create) {
     persist::LmdbOptions options;
     options.create = create;
+    options.now = system_clock().wall_now();
     return persist::open_lmdb_store(directory, options, system_random());
 }
 

@@ -59,7 +59,13 @@ class BusyStore final : public Store {
     }
     std::uint64_t commit_count() override { return store_->commit_count(); }
     Incarnation incarnation() const override { return store_->incarnation(); }
-    Result<void> renew_incarnation() override { return store_->renew_incarnation(); }
+    Result<void> renew_incarnation(IncarnationReason reason, WallTime now) override {
+        return store_->renew_incarnation(reason, now);
+    }
+    Result<bool> follow_incarnation() override { return store_->follow_incarnation(); }
+    Result<std::vector<IncarnationChange>> incarnation_changes() override {
+        return store_->incarnation_changes();
+    }
     std::uint32_t writer_slot() const override { return store_->writer_slot(); }
     std::uint32_t writer_generation() const override { return store_->writer_generation(); }
 

@@ -112,7 +112,7 @@ TEST_F(LmdbFaults, AFailingSyncIsFatalForTheOpenStore) {
     EXPECT_EQ(code_of(reader->get(Table::log, as_bytes("safe"))), "io");
     EXPECT_EQ(code_of(store->read()), "io");
     EXPECT_EQ(code_of(store->write()), "io");
-    EXPECT_EQ(code_of(store->renew_incarnation()), "io");
+    EXPECT_EQ(code_of(store->renew_incarnation(IncarnationReason::overtaken, WallTime(7))), "io");
 }
 
 TEST_F(LmdbFaults, AfterAFailingSyncTheStoreReopensWithAFreshActor) {

@@ -202,6 +202,29 @@ TEST_F(LmdbOpen, ACopiedDirectoryIsAnotherIncarnationAndTheOriginalIsNot) {
     EXPECT_EQ(*get_one(**open(dir / "copy"), Table::log, "k"), "v");
 }
 
+TEST_F(LmdbOpen, TheLogOfIncarnationsSaysWhatHappenedToTheStore) {
+    LmdbOptions options = test_options();
+    options.now = WallTime(1);
+    EXPECT_TRUE(open(dir / "store", options).has_value());
+    fs::rename(dir / "store", dir / "moved");
+    options.now = WallTime(2);
+    EXPECT_TRUE(open(dir / "moved", options).has_value());
+    fs::remove(dir / "moved/sidecar");
+    options.now = WallTime(3);
+    const auto store = open(dir / "moved", options);
+    JOINERY_ASSERT_OK(store);
+    const auto log = (*store)->incarnation_changes();
+    JOINERY_ASSERT_OK(log);
+    ASSERT_EQ(log->size(), 3U);
+    const std::vector<IncarnationReason> reasons{
+        IncarnationReason::created, IncarnationReason::moved, IncarnationReason::unmarked};
+    for (std::size_t i = 0; i < 3; ++i) {
+        EXPECT_EQ((*log)[i].reason, reasons[i]);
+        EXPECT_EQ((*log)[i].time, WallTime(static_cast<std::int64_t>(i) + 1));
+    }
+    EXPECT_EQ(log->back().incarnation, (*store)->incarnation());
+}
+
 TEST_F(LmdbOpen, AMovedDirectoryIsAnotherIncarnation) {
     make_store();
     const auto first = incarnation_of(dir / "store");

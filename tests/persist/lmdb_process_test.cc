@@ -300,7 +300,9 @@ TEST_F(LmdbProcesses, AChildMayNotUseAStoreItInheritedButMayOpenItsOwn) {
         auto& inherited = const_cast<std::unique_ptr<Store>&>(store);
         if (code_of(inherited->read()) != "conflict") ::_exit(1);
         if (code_of(inherited->write()) != "conflict") ::_exit(2);
-        if (code_of(inherited->renew_incarnation()) != "conflict") ::_exit(3);
+        if (code_of(inherited->renew_incarnation(IncarnationReason::overtaken, WallTime(7))) !=
+            "conflict")
+            ::_exit(3);
         inherited.reset();
         const auto own = open();
         if (own->writer_slot() != 1) ::_exit(4);

@@ -168,6 +168,37 @@ TEST_F(MemoryStores, ACopyIsAnotherIncarnationWithTheSameRecords) {
     EXPECT_EQ(open()->incarnation(), store->incarnation());
 }
 
+TEST_F(MemoryStores, AnotherHandleFollowsARenewedIncarnation) {
+    const auto one = open();
+    const auto two = open();
+    const std::uint64_t before = two->commit_count();
+    JOINERY_ASSERT_OK(one->renew_incarnation(IncarnationReason::overtaken, WallTime(7)));
+    EXPECT_NE(two->commit_count(), before);
+    EXPECT_NE(two->incarnation(), one->incarnation());
+    EXPECT_TRUE(*two->follow_incarnation());
+    EXPECT_EQ(two->incarnation(), one->incarnation());
+    EXPECT_FALSE(*two->follow_incarnation());
+}
+
+TEST_F(MemoryStores, ACloneAndWhatItIsPutBackOverCannotTell) {
+    auto store = open();
+    const Incarnation incarnation = store->incarnation();
+    JOINERY_ASSERT_OK(put_one(*store, Table::log, "k", "old"));
+    store.reset();
+    const auto image = shared_disk.clone();
+    store = open();
+    JOINERY_ASSERT_OK(put_one(*store, Table::log, "k", "new"));
+    store.reset();
+    shared_disk.put_back(*image);
+    store = open();
+    EXPECT_EQ(store->incarnation(), incarnation);
+    EXPECT_EQ(store->writer_generation(), 0U);
+    EXPECT_EQ(*get_one(*store, Table::log, "k"), "old");
+    const auto cloned = open(*image, random);
+    EXPECT_EQ(cloned->incarnation(), incarnation);
+    EXPECT_EQ(cloned->writer_generation(), 0U);
+}
+
 TEST_F(MemoryStores, AnOlderContentPutBackIsAnotherIncarnation) {
     auto store = open();
     JOINERY_ASSERT_OK(put_one(*store, Table::log, "k", "old"));

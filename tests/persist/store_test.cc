@@ -191,7 +191,8 @@ TEST_P(StoreTest, CommitCountMovesWithEveryCommitThatWroteAndOnlyThen) {
 TEST_P(StoreTest, TheSameThreadCannotHoldTwoWriters) {
     const auto writer = *store().write();
     EXPECT_EQ(code_of(store().write()), "busy");
-    EXPECT_EQ(code_of(store().renew_incarnation()), "busy");
+    EXPECT_EQ(code_of(store().renew_incarnation(IncarnationReason::overtaken, WallTime(7))),
+              "busy");
 }
 
 TEST_P(StoreTest, WritersOfManyThreadsTakeTurns) {
@@ -250,11 +251,35 @@ TEST_P(StoreTest, WhatWasCommittedIsThereAfterReopening) {
 TEST_P(StoreTest, ARenewedIncarnationHoldsAtOnceAndAfterReopening) {
     const Incarnation first = store().incarnation();
     EXPECT_FALSE(first.is_zero());
-    JOINERY_ASSERT_OK(store().renew_incarnation());
+    JOINERY_ASSERT_OK(store().renew_incarnation(IncarnationReason::overtaken, WallTime(7)));
     const Incarnation second = store().incarnation();
     EXPECT_NE(second, first);
+    EXPECT_FALSE(*store().follow_incarnation());
     reopen();
     EXPECT_EQ(store().incarnation(), second);
+}
+
+TEST_P(StoreTest, TheLogOfIncarnationsSaysWhenAndWhy) {
+    const Incarnation first = store().incarnation();
+    JOINERY_ASSERT_OK(store().renew_incarnation(IncarnationReason::overtaken, WallTime(-5)));
+    const Incarnation second = store().incarnation();
+    const std::vector<IncarnationChange> expected{
+        {first, IncarnationReason::created, WallTime(0)},
+        {second, IncarnationReason::overtaken, WallTime(-5)}};
+    EXPECT_EQ(*store().incarnation_changes(), expected);
+    reopen();
+    EXPECT_EQ(*store().incarnation_changes(), expected);
+}
+
+TEST_P(StoreTest, TheLogOfIncarnationsKeepsTheNewest) {
+    for (std::int64_t i = 1; i < 300; ++i) {
+        JOINERY_ASSERT_OK(store().renew_incarnation(IncarnationReason::overtaken, WallTime(i)));
+    }
+    const auto log = *store().incarnation_changes();
+    ASSERT_EQ(log.size(), kIncarnationLogMax);
+    EXPECT_EQ(log.back().incarnation, store().incarnation());
+    EXPECT_EQ(log.back().time, WallTime(299));
+    EXPECT_EQ(log.front().time, WallTime(300 - 256));
 }
 
 enum class Step : std::uint8_t {
