@@ -10,6 +10,9 @@ namespace joinery::detail {
 namespace {
 
 constexpr std::size_t kDocumentIdSizeMax = 255;
+/// How often a peer's mere word makes this process take a new incarnation: nobody signed it, and
+/// each costs every document an actor. Changes under our own seal are believed always.
+constexpr std::size_t kClaimsBelievedMax = 8;
 
 const Bytes kDeviceSeedKey = {'d', 'e', 'v', 'i', 'c', 'e'};
 const Bytes kNextDocumentKey = {'n', 'e', 'x', 't', 'd', 'o', 'c'};
@@ -69,15 +72,14 @@ Result<std::unique_ptr<Core>> Core::open(std::unique_ptr<Store> store,
     seed.fill(0);
     std::unique_ptr<Core> core(new Core(std::move(store), std::move(key)));
     core->hooks_ = std::move(hooks);
-    const crdt::ActorProof proof{core->key_->public_key(),
-                                 core->store_->incarnation(),
-                                 core->store_->writer_slot(),
-                                 core->store_->writer_generation()};
+    core->author_ = core->author_of_store();
+    const auto on_overtaken = [raw = core.get()](const Overtaken& overtaken) {
+        return raw->leave_actor(overtaken);
+    };
     core->context_.reset(new CoreContext{*core->store_,
                                          clock,
                                          *core->key_,
-                                         proof,
-                                         crdt::actor_of(proof),
+                                         on_overtaken,
                                          core->hooks_.on_pending,
                                          core->hooks_.run_callback});
     core->seen_commit_ = core->store_->commit_count();
@@ -92,7 +94,8 @@ Result<std::shared_ptr<DocumentCore>> Core::open_document(std::string_view id, b
     JOINERY_TRY(const auto reader, store_->read());
     JOINERY_TRY(const auto record, find_record(*reader, id));
     if (!record && !create) return fail(Errc::not_found, "no such document; `ls` lists them");
-    JOINERY_TRY(auto core, DocumentCore::open(*context_, std::string(id), record, *reader));
+    JOINERY_TRY(auto core,
+                DocumentCore::open(*context_, author_, std::string(id), record, *reader));
     documents_.emplace(id, core);
     return core;
 }
@@ -106,6 +109,64 @@ std::vector<std::shared_ptr<DocumentCore>> Core::open_documents() const {
     return out;
 }
 
+// --- As whom we write ----------------------------------------------------------------------------
+
+void Core::log(LogLevel level, const std::string& text) const {
+    if (hooks_.log) hooks_.log(level, text);
+}
+
+Author Core::author() const {
+    const std::lock_guard lock(mutex_);
+    return author_;
+}
+
+Author Core::author_of_store() const {
+    return Author::of({key_->public_key(),
+                       store_->incarnation(),
+                       store_->writer_slot(),
+                       store_->writer_generation()});
+}
+
+void Core::take_author() {
+    const std::lock_guard lock(mutex_);
+    author_ = author_of_store();
+    for (const auto& [id, document] : documents_)
+        document->set_author(author_);
+}
+
+Result<void> Core::leave_actor(const Overtaken& overtaken) {
+    const std::lock_guard lock(renewal_mutex_);
+    if (author().actor != overtaken.actor) return {};  // It was left already.
+    const std::string what = "document " + overtaken.document + ": others have change " +
+                             std::to_string(overtaken.seq) + " of this store's own actor " +
+                             to_hex(overtaken.actor.view());
+    if (!overtaken.is_proven && claims_believed_ == kClaimsBelievedMax) {
+        log(LogLevel::warning, what + ", as a peer says; it was believed too often");
+        return {};
+    }
+    if (!overtaken.is_proven) ++claims_believed_;
+    JOINERY_TRY_VOID(
+        store_->renew_incarnation(IncarnationReason::overtaken, context_->clock.wall_now()));
+    take_author();
+    log(LogLevel::warning,
+        what + ": the store was copied or put back to an older state; from now on it writes as " +
+            to_hex(author().actor.view()));
+    return {};
+}
+
+/// Another process of the store may have found that it was put back: then this one's actor is as
+/// suspect.
+Result<void> Core::follow_others() {
+    const std::lock_guard lock(renewal_mutex_);
+    JOINERY_TRY(const bool is_other, store_->follow_incarnation());
+    if (!is_other) return {};
+    take_author();
+    log(LogLevel::info,
+        "another process took a new incarnation of the store; this one writes as " +
+            to_hex(author().actor.view()));
+    return {};
+}
+
 bool Core::has_pending() const {
     return std::ranges::any_of(open_documents(),
                                [](const auto& document) { return document->has_pending(); });
@@ -114,6 +175,16 @@ bool Core::has_pending() const {
 bool Core::others_wrote() const { return store_->commit_count() != seen_commit_; }
 
 Result<Core::Changed> Core::commit() {
+    if (others_wrote()) JOINERY_TRY_VOID(follow_others());
+    auto done = write_all();
+    // What others stored may be of our own actor. If no new one can be had now, the next local
+    // change tries again.
+    for (const auto& document : open_documents())
+        static_cast<void>(document->leave_overtaken_actor().has_value());
+    return done;
+}
+
+Result<Core::Changed> Core::write_all() {
     JOINERY_TRY(const auto writer, store_->write());
     Changed changed;
     // With the write lock held nobody else commits: what others wrote is all there, and what we

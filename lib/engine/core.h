@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engine/document_core.h"
+#include "joinery/peer.h"
 
 #include <atomic>
 #include <functional>
@@ -23,6 +24,8 @@ class Core : public session::Host {
         std::function<void()> on_pending;
         /// Runs a callback of the app's, in order.
         std::function<void(std::function<void()>)> run_callback;
+        /// Something that people should know. From any thread, under no lock.
+        std::function<void(LogLevel, const std::string&)> log;
     };
 
     /// Takes over @p store; makes the device's key there if it has none.
@@ -31,8 +34,9 @@ class Core : public session::Host {
                                               Random& random,
                                               Hooks hooks);
 
-    const crdt::ActorProof& proof() const noexcept { return context_->proof; }
-    const ActorId& actor() const noexcept { return context_->actor; }
+    const DeviceKey& device() const noexcept { return key_->public_key(); }
+    /// As whom this process writes now.
+    Author author() const;
     Store& store() noexcept { return *store_; }
 
     /// An open document, opened or made where needed. Any thread.
@@ -61,14 +65,23 @@ class Core : public session::Host {
         : store_(std::move(store)), key_(std::move(key)) {}
 
     std::vector<std::shared_ptr<DocumentCore>> open_documents() const;
-    Result<void> absorb_others();
-    Result<Changed> write_all(const Changed& absorbed);
+    /// As whom the store has this process write.
+    Author author_of_store() const;
+    void take_author();
+    Result<void> leave_actor(const Overtaken& overtaken);
+    void log(LogLevel level, const std::string& text) const;
+    Result<void> follow_others();
+    Result<Changed> write_all();
 
     std::unique_ptr<Store> store_;
     std::unique_ptr<crdt::SigningKey> key_;
     std::unique_ptr<CoreContext> context_;
     Hooks hooks_;
-    mutable std::mutex mutex_;  // Guards documents_.
+    mutable std::mutex mutex_;  // Guards documents_ and author_.
+    Author author_;
+    // Held while a new incarnation is taken, so that one sign of it costs one.
+    std::mutex renewal_mutex_;
+    std::size_t claims_believed_ = 0;
     std::map<std::string, std::shared_ptr<DocumentCore>, std::less<>> documents_;
     std::atomic<std::uint64_t> seen_commit_{0};
 };

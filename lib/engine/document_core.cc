@@ -18,10 +18,11 @@ constexpr std::size_t kSegmentMax = 4096;
 
 Result<std::shared_ptr<DocumentCore>> DocumentCore::open(
     CoreContext& context,
+    const Author& author,
     std::string id,
     const std::optional<DocumentRecord>& record,
     StoreReader& reader) {
-    std::shared_ptr<DocumentCore> core(new DocumentCore(context, std::move(id)));
+    std::shared_ptr<DocumentCore> core(new DocumentCore(context, author, std::move(id)));
     // Under the lock although nobody else knows it yet: the hash source reads what it guards.
     const std::lock_guard lock(core->mutex_);
     core->is_new_ = !record.has_value();
@@ -94,15 +95,21 @@ Result<Receipt> DocumentCore::transact(const std::function<Result<void>(Tx&)>& b
     Receipt receipt;
     bool is_to_tell = false;
     {
-        const std::lock_guard lock(mutex_);
+        std::unique_lock lock(mutex_);
+        while (overtaken_) {
+            // Written as the old actor, the change could have the number of one that others have.
+            lock.unlock();
+            JOINERY_TRY_VOID(leave_overtaken_actor());
+            lock.lock();
+        }
         document_->set_recording(!watches_.empty());
-        crdt::Transaction transaction(*document_, context_.actor, context_.clock.wall_now());
+        crdt::Transaction transaction(*document_, author_.actor, context_.clock.wall_now());
         TxCore tx_core(transaction);
         Tx tx(tx_core);
         JOINERY_TRY_VOID(body(tx));
         JOINERY_TRY(receipt.changed, transaction.commit(message));
         if (!receipt.changed) return receipt;
-        receipt.actor = context_.actor;
+        receipt.actor = author_.actor;
         receipt.seq = document_->outgoing().batch.changes.back().seq;
         is_to_tell = note_events(true);
     }
@@ -160,6 +167,7 @@ Result<bool> DocumentCore::absorb(StoreReader& reader) {
             record_.change_count,
             record.change_count,
             [&](DecodedSegment& segment) -> Result<bool> {
+                look_for_own(segment.batch);
                 JOINERY_TRY_VOID(apply_segment(*document_, segment));
                 JOINERY_TRY(const auto hashes, segment_hashes(document_->names(), segment));
                 for (std::size_t i = 0; i < hashes.size(); ++i) {
@@ -261,10 +269,13 @@ Result<void> DocumentCore::write_seals(StoreWriter& writer) {
         const Stored& now = writing_stored_[chain];
         if (now.seq == stored_of(chain).seq) continue;
         const ActorId& actor = names.actor(chain);
-        if (actor == context_.actor) {
-            seals_[actor] = crdt::make_seal(context_.key, context_.proof, id_, now.seq, now.hash);
+        auto seal = seals_.find(actor);
+        const Author* const own = own_author(actor);
+        // What came from elsewhere under our actor came with its seal.
+        if (own != nullptr && (seal == seals_.end() || seal->second.seq < now.seq)) {
+            seals_[actor] = crdt::make_seal(context_.key, own->proof, id_, now.seq, now.hash);
+            seal = seals_.find(actor);
         }
-        const auto seal = seals_.find(actor);
         JOINERY_ASSERT(seal != seals_.end() && seal->second.seq >= now.seq);
         JOINERY_TRY_VOID(writer.put(Table::seals,
                                     seal_key(writing_record_.number, actor, seal->second.seq),
@@ -307,6 +318,20 @@ std::optional<DocumentRecord> DocumentCore::snapshot_due(std::uint64_t interval)
     const std::lock_guard lock(mutex_);
     if (is_new_ || record_.change_count < record_.snapshot_count + interval) return std::nullopt;
     return record_;
+}
+
+const Author* DocumentCore::own_author(const ActorId& actor) const {
+    if (actor == author_.actor) return &author_;
+    const auto former = std::ranges::find(former_authors_, actor, &Author::actor);
+    return former != former_authors_.end() ? &*former : nullptr;
+}
+
+void DocumentCore::set_author(const Author& author) {
+    const std::lock_guard lock(mutex_);
+    if (author.actor == author_.actor) return;
+    former_authors_.push_back(author_);
+    author_ = author;
+    overtaken_.reset();
 }
 
 void DocumentCore::snapshot_stored(std::uint64_t snapshot_count) {

@@ -22,13 +22,31 @@
 
 namespace joinery::detail {
 
+/// As whom a process writes.
+struct Author {
+    crdt::ActorProof proof;
+    ActorId actor;
+
+    static Author of(const crdt::ActorProof& proof) { return {proof, crdt::actor_of(proof)}; }
+};
+
+/// A sign that others have changes of the actor as which this process writes that it never made, or
+/// made otherwise: the store was copied or put back to an older state.
+struct Overtaken {
+    ActorId actor;
+    std::string document;
+    std::uint64_t seq = 0;   ///< As far as the others have it.
+    bool is_proven = false;  ///< By changes under our own seal; else a peer merely says so.
+};
+
 /// What the documents of a peer share. Must outlive them.
 struct CoreContext {
     Store& store;
     Clock& clock;
     const crdt::SigningKey& key;
-    crdt::ActorProof proof;
-    ActorId actor;
+    /// Goes on as a fresh actor: on return every document has it. Under no lock. An Error means
+    /// that the store could not take a new incarnation.
+    std::function<Result<void>(const Overtaken&)> on_overtaken;
     /// A document has changes to store: wake the writer. Called under no lock.
     std::function<void()> on_pending;
     /// Runs a callback of the app's, in order.
@@ -39,7 +57,9 @@ class DocumentCore : public session::DocumentPort,
                      public std::enable_shared_from_this<DocumentCore> {
   public:
     /// @param record  Of the document in the store, as @p reader sees it; none: not stored yet.
+    /// @param author  As whom it writes.
     static Result<std::shared_ptr<DocumentCore>> open(CoreContext& context,
+                                                      const Author& author,
                                                       std::string id,
                                                       const std::optional<DocumentRecord>& record,
                                                       StoreReader& reader);
@@ -66,6 +86,12 @@ class DocumentCore : public session::DocumentPort,
     /// Whether a snapshot is due, and the record to make it of.
     std::optional<DocumentRecord> snapshot_due(std::uint64_t interval) const;
     void snapshot_stored(std::uint64_t snapshot_count);
+    /// From now on local changes are @p author's; what the one before made and did not store yet
+    /// stays its own.
+    void set_author(const Author& author);
+    /// Goes on as a fresh actor if what absorb() took in shows that others write as ours. Under no
+    /// lock, with no writer open.
+    Result<void> leave_overtaken_actor();
 
     // --- session::DocumentPort -----------------------------------------------------------------
     const std::string& id() const override { return id_; }
@@ -78,6 +104,7 @@ class DocumentCore : public session::DocumentPort,
                                       crdt::DecoderDictionary& dictionary,
                                       std::span<const crdt::Seal> seals) override;
     session::Frontier durable_frontier() const override { return frontier(); }
+    void hear(const session::Frontier& theirs) override;
 
   private:
     /// How far a chain is stored and sealed: what others may learn of it.
@@ -106,7 +133,8 @@ class DocumentCore : public session::DocumentPort,
         bool alive = true;
     };
 
-    DocumentCore(CoreContext& context, std::string id) : context_(context), id_(std::move(id)) {}
+    DocumentCore(CoreContext& context, const Author& author, std::string id)
+        : context_(context), id_(std::move(id)), author_(author) {}
 
     // All of these with mutex_ held.
     void take_outgoing();
@@ -115,6 +143,11 @@ class DocumentCore : public session::DocumentPort,
     bool is_unstored(const crdt::ChangeHeader& change) const;
     Result<void> write_segment(StoreWriter& writer, std::size_t begin, std::size_t end);
     Result<void> write_seals(StoreWriter& writer);
+    /// The author of ours that @p actor is or was; nullptr if it is somebody else.
+    const Author* own_author(const ActorId& actor) const;
+    /// Notes where @p batch, checked and not applied yet, has changes of our actor that are not
+    /// ours.
+    void look_for_own(const crdt::Batch& batch);
     void remember_recent();
     void forget_recent();
     Result<void> load_seals(StoreReader& reader);
@@ -145,7 +178,10 @@ class DocumentCore : public session::DocumentPort,
     void tell();
 
     CoreContext& context_;
-    std::string id_;
+    const std::string id_;
+    Author author_;
+    std::vector<Author> former_authors_;  ///< Whose changes may still wait to be stored.
+    std::optional<Overtaken> overtaken_;  ///< Until a fresh actor is taken, nothing is made here.
     mutable std::mutex mutex_;
     std::unique_ptr<crdt::Document> document_;
     DocumentRecord record_;

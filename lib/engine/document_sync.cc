@@ -168,6 +168,7 @@ Result<crdt::ApplyReport> DocumentCore::take_changes(ByteView changes,
     JOINERY_TRY_VOID(crdt::decode_changes(changes, names, dictionary, batch));
     JOINERY_TRY(const auto hashes, document_->check(batch));
     JOINERY_TRY_VOID(check_seals(batch, hashes, seals));
+    look_for_own(batch);
     document_->set_recording(!watches_.empty());
     JOINERY_TRY(const crdt::ApplyReport report, document_->apply(batch, hashes));
     if (report.applied == 0) return report;
@@ -183,6 +184,54 @@ Result<crdt::ApplyReport> DocumentCore::take_changes(ByteView changes,
         if (known == seals_.end() || known->second.seq < seal.seq) seals_[actor] = seal;
     }
     return report;
+}
+
+// --- Others who write as we do -------------------------------------------------------------------
+
+void DocumentCore::look_for_own(const crdt::Batch& batch) {
+    const crdt::ChainIndex own = document_->names().find_actor(author_.actor);
+    if (own == crdt::kNone) return;
+    const std::uint64_t known = document_->graph().last_seq(own);
+    for (const crdt::ChangeHeader& change : batch.changes) {
+        if (change.chain != own || change.seq <= known) continue;
+        overtaken_ = Overtaken{author_.actor, id_, change.seq, true};
+    }
+}
+
+void DocumentCore::hear(const session::Frontier& theirs) {
+    {
+        const std::lock_guard lock(mutex_);
+        const auto entry =
+            std::ranges::lower_bound(theirs, author_.actor, {}, &session::FrontierEntry::actor);
+        if (entry == theirs.end() || entry->actor != author_.actor) return;
+        const crdt::ChainIndex own = document_->names().find_actor(author_.actor);
+        const std::uint64_t known = own != crdt::kNone ? document_->graph().last_seq(own) : 0;
+        bool is_ours = entry->seq <= known;
+        if (is_ours) {
+            // A hash that cannot be had says nothing.
+            const auto hash = document_->hash_of(own, entry->seq);
+            is_ours = !hash ||
+                      std::ranges::equal(entry->hash_prefix,
+                                         std::span(hash->bytes).first(entry->hash_prefix.size()));
+        }
+        if (is_ours) return;
+        if (!overtaken_) overtaken_ = Overtaken{author_.actor, id_, entry->seq, false};
+    }
+    static_cast<void>(leave_overtaken_actor().has_value());
+}
+
+Result<void> DocumentCore::leave_overtaken_actor() {
+    Overtaken overtaken;
+    {
+        const std::lock_guard lock(mutex_);
+        if (!overtaken_) return {};
+        overtaken = *overtaken_;
+    }
+    JOINERY_TRY_VOID(context_.on_overtaken(overtaken));
+    const std::lock_guard lock(mutex_);
+    // A claim that was not believed is over, too.
+    if (overtaken_ && overtaken_->actor == overtaken.actor) overtaken_.reset();
+    return {};
 }
 
 Result<crdt::ApplyReport> DocumentCore::receive(ByteView changes,
@@ -230,6 +279,8 @@ Result<crdt::ApplyReport> DocumentCore::take_in(ByteView changes,
         if (report.applied == 0) return report;
         is_to_tell = note_events(local);
     }
+    // If the store cannot take a new incarnation now, the next local change tries again.
+    static_cast<void>(leave_overtaken_actor().has_value());
     context_.on_pending();
     if (is_to_tell) tell();
     return report;

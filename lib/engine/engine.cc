@@ -14,15 +14,15 @@ Result<std::unique_ptr<Engine>> Engine::open(std::unique_ptr<Store> store,
         if (raw->writer_) raw->writer_->wake();
     };
     hooks.run_callback = engine->strands_.run_callback;
+    hooks.log = [raw](LogLevel level, const std::string& text) { raw->log(level, text); };
     JOINERY_TRY(engine->core_,
                 Core::open(std::move(store), *own.clock, *own.random, std::move(hooks)));
     const auto log = [raw](LogLevel level, const std::string& text) { raw->log(level, text); };
-    engine->links_ =
-        std::make_unique<Links>(engine->strands_.links,
-                                *engine->core_,
-                                *own.clock,
-                                Links::Options{own.name, engine->core_->proof().device, log},
-                                std::move(transports));
+    engine->links_ = std::make_unique<Links>(engine->strands_.links,
+                                             *engine->core_,
+                                             *own.clock,
+                                             Links::Options{own.name, engine->core_->device(), log},
+                                             std::move(transports));
     Writer::Options writer_options;
     writer_options.flush_interval = own.flush_interval;
     writer_options.poll_interval = own.poll_interval;

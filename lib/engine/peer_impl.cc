@@ -114,6 +114,10 @@ class PeerImpl : public Peer {
         return future.get();
     }
 
+    Result<std::vector<IncarnationChange>> incarnations() override {
+        return engine_->core().store().incarnation_changes();
+    }
+
     PeerStatus status() override {
         PeerStatus status = on_io<PeerStatus>([&] {
             PeerStatus out;
@@ -124,8 +128,8 @@ class PeerImpl : public Peer {
             return out;
         });
         status.name = name_;
-        status.device = engine_->core().proof().device;
-        status.actor = engine_->core().actor();
+        status.device = engine_->core().device();
+        status.actor = engine_->core().author().actor;
         return status;
     }
 

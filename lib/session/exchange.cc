@@ -87,6 +87,7 @@ Exchange::ChainMark& Exchange::mark_of(const ActorId& actor) {
 }
 
 void Exchange::take_stated(const Frontier& frontier, const Own& own) {
+    if (port_ != nullptr) port_->hear(frontier);
     theirs_ = frontier;
     knows_theirs_ = true;
     // What they made of our earlier words is not known: they are said again.

@@ -72,6 +72,9 @@ class DocumentPort {
                                               std::span<const crdt::Seal> seals) = 0;
     /// The part of frontier() that is durable here.
     virtual Frontier durable_frontier() const = 0;
+    /// The other side says that it has @p theirs, whose hashes are known. It may have more of an
+    /// actor of ours than we do. Nobody signed it.
+    virtual void hear(const Frontier& theirs) { static_cast<void>(theirs); }
 };
 
 /// The documents of a peer.

@@ -11,7 +11,9 @@
 #include <gtest/gtest.h>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 namespace joinery::detail {
 
@@ -27,6 +29,7 @@ class CoreTest : public testing::Test {
         Core::Hooks hooks;
         hooks.on_pending = [this] { std::exchange(on_pending, [] {})(); };
         hooks.run_callback = [](const std::function<void()>& callback) { callback(); };
+        hooks.log = [this](LogLevel, const std::string& text) { logged.push_back(text); };
         auto core = Core::open(std::move(store), clock_, random_, std::move(hooks));
         EXPECT_TRUE(core.has_value());
         return *std::move(core);
@@ -34,27 +37,32 @@ class CoreTest : public testing::Test {
     std::unique_ptr<Core> open(persist::MemoryDisk& disk) {
         return open_on(*persist::open_memory_store(disk, random_));
     }
-    static DocumentCore& document(Core& core) { return **core.open_document("d", true); }
+    static DocumentCore& document(Core& core, std::string_view id = "d") {
+        return **core.open_document(id, true);
+    }
+    static Result<Receipt> try_set(DocumentCore& at, const std::string& path, std::int64_t value) {
+        return at.transact([&](Tx& tx) { return tx.set(path, Value(value)); }, "");
+    }
     static void set(Core& core, const std::string& path, std::int64_t value) {
-        const auto done =
-            document(core).transact([&](Tx& tx) { return tx.set(path, Value(value)); }, "");
+        const auto done = try_set(document(core), path, value);
         ASSERT_TRUE(done.has_value() && done->changed);
     }
     /// Gives @p to what it lacks of @p from, as one message of a session.
-    static void send(Core& from, Core& to) {
-        session::Frontier theirs = document(to).frontier();
+    static void send(Core& from, Core& to, std::string_view id = "d") {
+        session::Frontier theirs = document(to, id).frontier();
         crdt::EncoderDictionary encoder;
         crdt::DecoderDictionary decoder;
-        const auto missing = document(from).encode_missing(theirs, encoder, 1U << 20U);
+        const auto missing = document(from, id).encode_missing(theirs, encoder, 1U << 20U);
         ASSERT_TRUE(missing.has_value()) << missing.error().what;
         if (missing->change_count == 0) return;
-        const auto report = document(to).receive(missing->changes, decoder, missing->seals);
+        const auto report = document(to, id).receive(missing->changes, decoder, missing->seals);
         ASSERT_TRUE(report.has_value()) << report.error().what;
     }
     static Digest digest(Core& core) { return document(core).status()->digest; }
 
     /// What the next change that is made or comes meets before it is told.
     std::function<void()> on_pending = [] {};
+    std::vector<std::string> logged;
     FixedClock clock_;
     test::SeededRandom random_{1};
     persist::MemoryDisk disk_;

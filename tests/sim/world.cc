@@ -27,12 +27,13 @@ void Trace::add(ByteView bytes) {
 
 // --- The world -----------------------------------------------------------------------------------
 
-World::World(std::uint64_t seed) : seed_(seed), dice_(seed), random_(seed + 1) {
+World::World(std::uint64_t seed, Options options)
+    : seed_(seed), options_(options), dice_(seed), random_(seed + 1) {
     disks_lie_ = dice_.chance(15);
-    transport::MemoryOptions options;
-    options.clock = &network_clock_;
-    if (dice_.chance(30)) options.queue_size_max = 300 + dice_.below(3000);
-    network_ = std::make_unique<transport::MemoryNetwork>(options);
+    transport::MemoryOptions network_options;
+    network_options.clock = &network_clock_;
+    if (dice_.chance(30)) network_options.queue_size_max = 300 + dice_.below(3000);
+    network_ = std::make_unique<transport::MemoryNetwork>(network_options);
     make_disks();
     make_processes();
     for (std::size_t i = 0; i <= dice_.below(3); ++i)
@@ -46,7 +47,8 @@ void World::make_disks() {
                               disks_lie_ ? persist::MemoryDisk::Durability::at_sync
                                          : persist::MemoryDisk::Durability::at_commit),
                           {},
-                          false});
+                          false,
+                          nullptr});
     }
 }
 
@@ -65,6 +67,7 @@ void World::make_processes() {
         setup.flush_interval = dice_.pick(flush_intervals);
         setup.snapshot_interval = dice_.pick(snapshot_intervals);
         setup.random_seed = dice_.next();
+        setup.may_be_put_back = options_.puts_back;
         // All hang together; a few links more make rings.
         if (i != 0) setup.dials.push_back("mem://p" + std::to_string(dice_.below(i)));
         if (i > 1 && dice_.chance(40)) {
@@ -318,6 +321,13 @@ void World::stop(Process& process) {
     note_frontiers(process);
     if (is_stored) {
         process.close();
+        Disk& disk = disks_[process.setup().disk];
+        const auto uses_it = [&](const Process* one) {
+            return one->setup().disk == process.setup().disk;
+        };
+        if (options_.puts_back && std::ranges::none_of(living(), uses_it)) {
+            disk.image = disk.disk->clone();
+        }
     } else {
         process.kill();
     }

@@ -34,7 +34,13 @@ class Trace {
 
 class World {
   public:
-    explicit World(std::uint64_t seed);
+    struct Options {
+        /// Whether disks are put back, at checkpoints, to where they were when all their processes
+        /// had ended, in a way that nothing on them tells.
+        bool puts_back = false;
+    };
+    explicit World(std::uint64_t seed, Options options);
+    explicit World(std::uint64_t seed) : World(seed, Options()) {}
 
     /// Runs the whole story of the seed: several rounds of trouble, each ending in a checkpoint.
     void run();
@@ -46,6 +52,7 @@ class World {
     struct Counts {
         std::size_t edits = 0, deliveries = 0, crashes = 0, cuts = 0, checkpoints = 0, changes = 0;
         std::size_t syncs = 0, syncs_answered = 0;
+        std::size_t put_backs = 0, renewals = 0;
     };
     const Counts& counts() const { return counts_; }
 
@@ -55,6 +62,8 @@ class World {
         /// By document and actor: the last seq that was said to be durable.
         std::map<std::pair<std::string, ActorId>, std::uint64_t> durable;
         bool is_broken = false;  ///< A sync failed: its processes must start anew.
+        /// What it held when all its processes had ended.
+        std::unique_ptr<persist::MemoryDisk> image;
     };
     using ChangeName = std::tuple<std::string, ActorId, std::uint64_t>;
 
@@ -79,6 +88,8 @@ class World {
     // --- Checks --------------------------------------------------------------------------------
     void checkpoint(bool is_last);
     void heal();
+    void put_back(std::size_t disk);
+    void forget_lost_receipts();
     bool is_quiet();
     void run_until_quiet();
     void note_frontiers(Process& process);
@@ -95,6 +106,7 @@ class World {
     std::vector<Process*> living();
 
     std::uint64_t seed_;
+    Options options_;
     test::Dice dice_;
     Now now_{0};
     SkewedClock network_clock_{now_, WallTime(0)};

@@ -65,6 +65,8 @@ void World::checkpoint(bool is_last) {
     ++counts_.checkpoints;
     heal();
     run_until_quiet();
+    for (std::size_t i = 0; i < disks_.size() && !has_failed(); ++i)
+        put_back(i);
     if (has_failed()) return;
     check_equal();
     for (std::size_t i = 0; i < disks_.size() && !has_failed(); ++i)
@@ -89,6 +91,54 @@ void World::heal() {
     for (const auto& process : processes_) {
         if (!process->is_alive()) start(*process);
     }
+}
+
+/// What ended with its process before it was stored never was anywhere: a process that is put back
+/// may give its number again.
+void World::forget_lost_receipts() {
+    std::map<std::pair<std::string, ActorId>, std::uint64_t> known;
+    for (const auto& process : processes_) {
+        for (const auto& [id, watched] : process->documents()) {
+            for (const session::FrontierEntry& entry : watched.core->frontier()) {
+                std::uint64_t& seq = known[{id, entry.actor}];
+                seq = std::max(seq, entry.seq);
+            }
+        }
+    }
+    std::erase_if(receipts_, [&](const ChangeName& name) {
+        const auto& [id, actor, seq] = name;
+        const auto at = known.find({id, actor});
+        return at == known.end() || at->second < seq;
+    });
+}
+
+/// All peers have everything, so what a disk forgets now comes back from others: its own changes
+/// too, whose numbers must not be given twice.
+void World::put_back(std::size_t index) {
+    Disk& disk = disks_[index];
+    if (disk.image == nullptr) return;
+    note("put back disk " + std::to_string(index));
+    ++counts_.put_backs;
+    forget_lost_receipts();
+    std::vector<Process*> users;
+    std::size_t incarnation_count = 0;
+    for (const auto& process : processes_) {
+        if (process->setup().disk != index) continue;
+        process->close();
+        users.push_back(process.get());
+    }
+    disk.disk->put_back(*disk.image);
+    disk.image.reset();
+    disk.durable.clear();
+    for (Process* const process : users) {
+        start(*process);
+        if (has_failed()) return;
+        incarnation_count = process->core().store().incarnation_changes()->size();
+    }
+    run_until_quiet();
+    if (has_failed()) return;
+    counts_.renewals +=
+        users.front()->core().store().incarnation_changes()->size() - incarnation_count;
 }
 
 bool World::is_quiet() {

@@ -116,6 +116,8 @@ class Peer {
                                     std::chrono::milliseconds timeout) = 0;
 
     virtual PeerStatus status() = 0;
+    /// When the store took which incarnation, and why, oldest first: each is a fresh actor.
+    virtual Result<std::vector<IncarnationChange>> incarnations() = 0;
 
   protected:
     Peer() = default;
