@@ -48,17 +48,27 @@ Result<void> DocumentCore::gather_missing(std::span<const std::uint64_t> theirs,
                                           crdt::Batch& out,
                                           bool& more) const {
     std::size_t size = 0;
+    crdt::Batch::Mark whole_flushes = out.mark();
     const auto take = [&](const crdt::Batch& batch, std::size_t index, bool starts_flush) {
         const crdt::ChangeHeader& change = batch.changes[index];
+        if (starts_flush) {
+            if (size >= size_max) {
+                more = true;
+                return false;
+            }
+            whole_flushes = out.mark();
+        }
         if (change.chain >= stored_.size() || change.seq > stored_[change.chain].seq ||
             change.seq <= theirs[change.chain]) {
             return true;
         }
-        if (starts_flush && size >= size_max) {
+        out.append(batch, index);
+        if (whole_flushes.changes != 0 && out.ops.size() > crdt::kBatchOpMax) {
+            // Several changes of so many operations are no batch that anybody takes.
+            out.truncate(whole_flushes);
             more = true;
             return false;
         }
-        out.append(batch, index);
         size += 16;
         for (const crdt::Op& op : batch.ops_of(change))
             size += 16 + op.value.content().size();
