@@ -249,6 +249,8 @@ bool Session::write_next(Bytes& out) {
         return true;
     }
     if (write_from(control_, true, out) || write_from(changes_, false, out)) return true;
+    // Where no change was missing after all, the question that comes after them is due.
+    if (write_from(control_, true, out)) return true;
     if (!options_.is_once || !is_settled()) return false;
     // Documents that were given up are not waited for.
     if (acknowledged_count_ != in_step_count_) return false;

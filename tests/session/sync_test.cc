@@ -45,6 +45,22 @@ TEST(Sync, BothDirectionsAndBothAtOnce) {
     }
 }
 
+TEST(Sync, TheQuestionBehindWhatWasStoredIsNotHeldBack) {
+    Peer a(1), b(2);
+    a.host.put("d", "x", "a");
+    b.host.put("d", "y", "b");
+    a.host.stores_at_once = b.host.stores_at_once = false;
+    Wire wire(a, b);
+    wire.run();
+    EXPECT_FALSE(wire.is_in_step());
+    // As two writer threads do, before either session is asked for a message.
+    a.host.store();
+    b.host.store();
+    wire.run();
+    EXPECT_TRUE(wire.is_in_step());
+    expect_equal(a, b);
+}
+
 TEST(Sync, EqualDocumentsCostFewBytes) {
     Peer a(1), b(2);
     for (int i = 0; i < 1000; ++i)
