@@ -42,6 +42,17 @@ Result<void> insert_value(Transaction& transaction,
     return reconcile_list(transaction, child, value.array(), options);
 }
 
+/// Any order of values, for lookup.
+struct ValueOrder {
+    bool operator()(const Value& a, const Value& b) const noexcept {
+        if (a.type() != b.type()) return a.type() < b.type();
+        if (a.type() == ValueType::string || a.type() == ValueType::bytes) {
+            return as_text(a.content()) < as_text(b.content());
+        }
+        return a.payload() < b.payload();
+    }
+};
+
 /// Makes one list equal to its target: erases what has no match, then walks the target in order and
 /// puts each element that does not stand right after the one before it there.
 class ListReconciler {
@@ -121,14 +132,19 @@ class ListReconciler {
         JOINERY_TRY(key.field, transaction_.key(field));
         key.value =
             field.empty() ? content_key(value) : find_member(value.object(), field)->scalar();
-        while (true) {
-            const auto element = transaction_.document().names().find_element(list_, key);
-            if (element == crdt::kNone) break;
-            const auto slot = state_.find_slot(list_, element);
-            if (slot == crdt::kNone || !state_.slot(slot).is_present()) break;
+        // Elements only appear while the target is walked, so those tried before are not free.
+        std::uint32_t& occurrence = occurrences_[key.value];
+        for (key.occurrence = occurrence; is_taken(key);)
             ++key.occurrence;
-        }
+        occurrence = key.occurrence + 1;
         return key;
+    }
+
+    bool is_taken(const crdt::Names::ElementKey& key) const {
+        const auto element = transaction_.document().names().find_element(list_, key);
+        if (element == crdt::kNone) return false;
+        const auto slot = state_.find_slot(list_, element);
+        return slot != crdt::kNone && state_.slot(slot).is_present();
     }
 
     Result<std::optional<ElementIndex>> insert(std::size_t target_index,
@@ -149,6 +165,8 @@ class ListReconciler {
     const SetOptions& options_;
     std::vector<ElementIndex> elements_;
     PlainArray current_;
+    /// By the value that names an element: the first occurrence that may be free.
+    std::map<Value, std::uint32_t, ValueOrder> occurrences_;
 };
 
 Result<void> reconcile_list(Transaction& transaction,
