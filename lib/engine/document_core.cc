@@ -5,12 +5,14 @@
 #include "engine/tx_core.h"
 
 #include <algorithm>
+#include <set>
 
 namespace joinery::detail {
 namespace {
 
-/// Changes kept in memory for live peers; beyond, the store is read.
+/// Changes kept in memory for live peers, and their bytes, about; beyond, the store is read.
 constexpr std::size_t kRecentMax = 4096;
+constexpr std::size_t kRecentSizeMax = std::size_t{1} << 20U;
 /// Changes of one segment of the log.
 constexpr std::size_t kSegmentMax = 4096;
 
@@ -52,12 +54,15 @@ Result<void> DocumentCore::load_seals(StoreReader& reader) {
     for (crdt::ChainIndex chain = 0; chain < stored_.size(); ++chain) {
         const ActorId& actor = document_->names().actor(chain);
         JOINERY_TRY(const auto seal, history.last_seal_of(actor));
-        if (!seal) continue;
         // A newer one came with changes that are not stored yet.
-        const auto known = seals_.find(actor);
-        if (known == seals_.end() || known->second.seq < seal->seq) seals_[actor] = *seal;
+        if (seal) keep_newest(*seal);
     }
     return {};
+}
+
+void DocumentCore::keep_newest(const crdt::Seal& seal) {
+    const auto [known, is_first] = seals_.try_emplace(crdt::actor_of(seal.proof), seal);
+    if (!is_first && known->second.seq < seal.seq) known->second = seal;
 }
 
 // --- Bookkeeping ---------------------------------------------------------------------------------
@@ -79,6 +84,7 @@ void DocumentCore::take_outgoing() {
     const auto& outgoing = document_->outgoing();
     for (std::size_t i = 0; i < outgoing.batch.changes.size(); ++i) {
         unstored_.append(outgoing.batch, i, outgoing.hashes[i]);
+        unstored_.end_span({});
     }
     document_->clear_outgoing();
 }
@@ -141,7 +147,7 @@ Result<DocumentStatus> DocumentCore::status() const {
         status.heads.push_back({document_->names().actor(head.chain), head.seq});
     }
     status.stored_size = record_.stored_size;
-    status.pending_count = unstored_.batch.changes.size() + writing_.batch.changes.size() +
+    status.pending_count = unstored_.change_count() + writing_.change_count() +
                            document_->outgoing().batch.changes.size();
     status.digest = document_->digest();
     return status;
@@ -188,47 +194,70 @@ Result<bool> DocumentCore::absorb(StoreReader& reader) {
     return true;
 }
 
-Result<bool> DocumentCore::write_pending(StoreWriter& writer, DocumentNumber& next_number) {
-    const std::lock_guard lock(mutex_);
+void DocumentCore::gather_writing() {
     take_outgoing();
     // What failed to be written comes again; what another process stored meanwhile is dropped.
-    const Queue failed = std::exchange(writing_, Queue());
-    for (const Queue* queue : {&failed, static_cast<const Queue*>(&unstored_)}) {
-        for (std::size_t i = 0; i < queue->batch.changes.size(); ++i) {
-            if (is_unstored(queue->batch.changes[i])) {
-                writing_.append(queue->batch, i, queue->hashes[i]);
+    const ChangeQueue failed = std::exchange(writing_, ChangeQueue());
+    for (const ChangeQueue* queue : {&failed, static_cast<const ChangeQueue*>(&unstored_)}) {
+        std::size_t i = 0;
+        for (const ChangeQueue::Span& span : queue->spans()) {
+            for (; i < span.end; ++i) {
+                if (!is_unstored(queue->batch().changes[i])) continue;
+                writing_.append(queue->batch(), i, queue->hashes()[i]);
             }
+            writing_.end_span(span.seals);
         }
     }
     unstored_.clear();
+}
+
+Result<bool> DocumentCore::write_pending(StoreWriter& writer, DocumentNumber& next_number) {
+    const std::lock_guard lock(mutex_);
+    gather_writing();
     if (writing_.empty()) return false;
     writing_record_ = record_;
     if (is_new_) writing_record_.number = next_number++;
     writing_stored_ = stored_;
-    const std::size_t count = writing_.batch.changes.size();
-    for (std::size_t begin = 0; begin < count;) {
-        std::size_t end = begin;
-        std::size_t op_count = 0;
-        while (end < count && end - begin < kSegmentMax) {
-            op_count += writing_.batch.changes[end].op_count;
-            if (end != begin && op_count > crdt::kBatchOpMax) break;
-            ++end;
-        }
-        JOINERY_TRY_VOID(write_segment(writer, begin, end));
-        begin = end;
+    writing_flushes_.clear();
+    // What is sealed as one is sent as one, so no more is than a message takes.
+    for (std::size_t first = 0; first < writing_.spans().size();) {
+        const std::size_t end = writing_.flush_end(first);
+        writing_flushes_.push_back(writing_.begin_of(first));
+        JOINERY_TRY_VOID(write_flush(writer, first, end));
+        first = end;
     }
-    JOINERY_TRY_VOID(write_seals(writer));
     JOINERY_TRY_VOID(
         writer.put(Table::documents, document_key(id_), encode_record(writing_record_)));
     return true;
 }
 
-Result<void> DocumentCore::write_segment(StoreWriter& writer, std::size_t begin, std::size_t end) {
+Result<void> DocumentCore::write_flush(StoreWriter& writer,
+                                       std::size_t first_span,
+                                       std::size_t end_span) {
+    const std::size_t begin = writing_.begin_of(first_span);
+    const std::size_t end = writing_.begin_of(end_span);
+    std::set<crdt::ChainIndex> chains;
+    for (std::size_t at = begin; at < end;) {
+        const std::size_t next = std::min(end, at + kSegmentMax);
+        JOINERY_TRY_VOID(write_segment(writer, at, next, at == begin));
+        for (; at < next; ++at)
+            chains.insert(writing_.batch().changes[at].chain);
+    }
+    const auto spans = std::span(writing_.spans()).subspan(first_span, end_span - first_span);
+    for (const crdt::ChainIndex chain : chains)
+        JOINERY_TRY_VOID(write_seal(writer, chain, spans));
+    return {};
+}
+
+Result<void> DocumentCore::write_segment(StoreWriter& writer,
+                                         std::size_t begin,
+                                         std::size_t end,
+                                         bool starts_flush) {
     const crdt::Names& names = document_->names();
-    const crdt::Batch& batch = writing_.batch;
+    const crdt::Batch& batch = writing_.batch();
     Segment segment;
     segment.change_count = end - begin;
-    segment.starts_flush = begin == 0;
+    segment.starts_flush = starts_flush;
     std::map<std::pair<crdt::ChainIndex, std::uint64_t>, bool> inside;
     for (std::size_t i = begin; i < end; ++i) {
         const crdt::ChangeHeader& change = batch.changes[i];
@@ -249,7 +278,7 @@ Result<void> DocumentCore::write_segment(StoreWriter& writer, std::size_t begin,
                                         index_key(writing_record_.number, actor, change.seq),
                                         encode_arrival(writing_record_.change_count)));
         }
-        stored = {change.seq, writing_.hashes[i]};
+        stored = {change.seq, writing_.hashes()[i]};
     }
     Bytes changes;
     crdt::EncoderDictionary dictionary;
@@ -263,25 +292,26 @@ Result<void> DocumentCore::write_segment(StoreWriter& writer, std::size_t begin,
     return {};
 }
 
-Result<void> DocumentCore::write_seals(StoreWriter& writer) {
-    const crdt::Names& names = document_->names();
-    for (crdt::ChainIndex chain = 0; chain < writing_stored_.size(); ++chain) {
-        const Stored& now = writing_stored_[chain];
-        if (now.seq == stored_of(chain).seq) continue;
-        const ActorId& actor = names.actor(chain);
-        auto seal = seals_.find(actor);
-        const Author* const own = own_author(actor);
-        // What came from elsewhere under our actor came with its seal.
-        if (own != nullptr && (seal == seals_.end() || seal->second.seq < now.seq)) {
-            seals_[actor] = crdt::make_seal(context_.key, own->proof, id_, now.seq, now.hash);
-            seal = seals_.find(actor);
+Result<void> DocumentCore::write_seal(StoreWriter& writer,
+                                      crdt::ChainIndex chain,
+                                      std::span<const ChangeQueue::Span> spans) {
+    const Stored& now = writing_stored_[chain];
+    const ActorId& actor = document_->names().actor(chain);
+    std::optional<crdt::Seal> seal;
+    for (const ChangeQueue::Span& span : spans) {
+        for (const crdt::Seal& s : span.seals) {
+            if (s.seq == now.seq && crdt::actor_of(s.proof) == actor) seal = s;
         }
-        JOINERY_ASSERT(seal != seals_.end() && seal->second.seq >= now.seq);
-        JOINERY_TRY_VOID(writer.put(Table::seals,
-                                    seal_key(writing_record_.number, actor, seal->second.seq),
-                                    encode_seal(seal->second)));
     }
-    return {};
+    if (!seal) {
+        // What came from elsewhere under our actor came with its seal.
+        const Author* const own = own_author(actor);
+        JOINERY_ASSERT(own != nullptr);
+        seal = crdt::make_seal(context_.key, own->proof, id_, now.seq, now.hash);
+        keep_newest(*seal);
+    }
+    return writer.put(
+        Table::seals, seal_key(writing_record_.number, actor, seal->seq), encode_seal(*seal));
 }
 
 void DocumentCore::finish_write(bool committed) {
@@ -301,16 +331,18 @@ void DocumentCore::forget_recent() {
 }
 
 void DocumentCore::remember_recent() {
-    if (recent_.batch.changes.size() + writing_.batch.changes.size() > kRecentMax) {
+    if (recent_.change_count() + writing_.change_count() > kRecentMax ||
+        recent_.size() + writing_.size() > kRecentSizeMax) {
         forget_recent();
     }
-    if (writing_.batch.changes.size() > kRecentMax) return;
-    recent_flushes_.push_back(recent_.batch.changes.size());
-    for (std::size_t i = 0; i < writing_.batch.changes.size(); ++i) {
-        const crdt::ChangeHeader& change = writing_.batch.changes[i];
+    if (writing_.change_count() > kRecentMax || writing_.size() > kRecentSizeMax) return;
+    for (const std::size_t begin : writing_flushes_)
+        recent_flushes_.push_back(recent_.change_count() + begin);
+    for (std::size_t i = 0; i < writing_.change_count(); ++i) {
+        const crdt::ChangeHeader& change = writing_.batch().changes[i];
         if (change.chain >= recent_from_.size()) recent_from_.resize(change.chain + 1, 0);
         if (recent_from_[change.chain] == 0) recent_from_[change.chain] = change.seq;
-        recent_.append(writing_.batch, i, writing_.hashes[i]);
+        recent_.append(writing_.batch(), i, writing_.hashes()[i]);
     }
 }
 

@@ -8,6 +8,7 @@
 #include "crdt/codec.h"
 #include "crdt/document.h"
 #include "crdt/seal.h"
+#include "engine/change_queue.h"
 #include "engine/records.h"
 #include "joinery/document.h"
 #include "session/host.h"
@@ -112,20 +113,6 @@ class DocumentCore : public session::DocumentPort,
         std::uint64_t seq = 0;
         ChangeHash hash;
     };
-    /// Changes in order of arrival with their hashes.
-    struct Queue {
-        crdt::Batch batch;
-        std::vector<ChangeHash> hashes;
-        bool empty() const noexcept { return batch.empty(); }
-        void clear() {
-            batch.clear();
-            hashes.clear();
-        }
-        void append(const crdt::Batch& other, std::size_t index, const ChangeHash& hash) {
-            batch.append(other, index);
-            hashes.push_back(hash);
-        }
-    };
     struct Watch {
         std::string path;
         std::function<void(const Event&)> callback;
@@ -141,8 +128,16 @@ class DocumentCore : public session::DocumentPort,
     Stored stored_of(crdt::ChainIndex chain) const;
     void set_stored(crdt::ChainIndex chain, std::uint64_t seq, const ChangeHash& hash);
     bool is_unstored(const crdt::ChangeHeader& change) const;
-    Result<void> write_segment(StoreWriter& writer, std::size_t begin, std::size_t end);
-    Result<void> write_seals(StoreWriter& writer);
+    void gather_writing();
+    Result<void> write_flush(StoreWriter& writer, std::size_t first_span, std::size_t end_span);
+    Result<void> write_segment(StoreWriter& writer,
+                               std::size_t begin,
+                               std::size_t end,
+                               bool starts_flush);
+    /// The seal over a chain of ours, or one that came with a span of those, where it ends now.
+    Result<void> write_seal(StoreWriter& writer,
+                            crdt::ChainIndex chain,
+                            std::span<const ChangeQueue::Span> spans);
     /// The author of ours that @p actor is or was; nullptr if it is somebody else.
     const Author* own_author(const ActorId& actor) const;
     /// Notes where @p batch, checked and not applied yet, has changes of our actor that are not
@@ -160,9 +155,11 @@ class DocumentCore : public session::DocumentPort,
     Result<crdt::ApplyReport> take_changes(ByteView changes,
                                            crdt::DecoderDictionary& dictionary,
                                            std::span<const crdt::Seal> seals);
-    Result<void> check_seals(const crdt::Batch& batch,
-                             std::span<const ChangeHash> hashes,
-                             std::span<const crdt::Seal> seals) const;
+    /// Those of @p seals that vouch for the ends of the chains of @p batch: there must be one each.
+    Result<std::vector<crdt::Seal>> check_seals(const crdt::Batch& batch,
+                                                std::span<const ChangeHash> hashes,
+                                                std::span<const crdt::Seal> seals) const;
+    void keep_newest(const crdt::Seal& seal);
     /// Collects changes that @p theirs lacks, in order of arrival, until they may fill @p size_max
     /// bytes. It stops where a flush starts, for there every chain ends at a seal.
     Result<void> gather_missing(std::span<const std::uint64_t> theirs,
@@ -185,14 +182,15 @@ class DocumentCore : public session::DocumentPort,
     mutable std::mutex mutex_;
     std::unique_ptr<crdt::Document> document_;
     DocumentRecord record_;
-    bool is_new_ = false;            ///< Has no record in the store yet.
-    Queue unstored_;                 ///< Applied, not handed to the store yet.
-    Queue writing_;                  ///< Handed to the store, not durable yet.
-    DocumentRecord writing_record_;  ///< What record_ becomes when it is.
+    bool is_new_ = false;                       ///< Has no record in the store yet.
+    ChangeQueue unstored_;                      ///< Applied, not handed to the store yet.
+    ChangeQueue writing_;                       ///< Handed to the store, not durable yet.
+    std::vector<std::size_t> writing_flushes_;  ///< Where in writing_ each flush starts.
+    DocumentRecord writing_record_;             ///< What record_ becomes when it is.
     std::vector<Stored> writing_stored_;
     std::vector<Stored> stored_;               ///< By chain.
     std::map<ActorId, crdt::Seal> seals_;      ///< The newest of each chain; of ours: when stored.
-    Queue recent_;                             ///< The last changes stored: what live peers lack.
+    ChangeQueue recent_;                       ///< The last changes stored: what live peers lack.
     std::vector<std::uint64_t> recent_from_;   ///< By chain: the first seq in recent_.
     std::vector<std::size_t> recent_flushes_;  ///< Where in recent_ each flush starts.
     std::vector<std::shared_ptr<Watch>> watches_;

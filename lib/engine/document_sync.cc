@@ -9,6 +9,12 @@
 #include <algorithm>
 
 namespace joinery::detail {
+namespace {
+
+/// Bytes of the changes of one message: the names in them take more where they are sent on.
+constexpr std::size_t kReceivedSizeMax = std::size_t{12} << 20U;
+
+}  // namespace
 
 session::Frontier DocumentCore::frontier() const {
     const std::lock_guard lock(mutex_);
@@ -69,14 +75,12 @@ Result<void> DocumentCore::gather_missing(std::span<const std::uint64_t> theirs,
             more = true;
             return false;
         }
-        size += 16;
-        for (const crdt::Op& op : batch.ops_of(change))
-            size += 16 + op.value.content().size();
+        size += encoded_size_of(batch, change);
         return true;
     };
     if (recent_covers(theirs)) {
-        for (std::size_t i = 0; i < recent_.batch.changes.size(); ++i) {
-            if (!take(recent_.batch, i, std::ranges::binary_search(recent_flushes_, i))) break;
+        for (std::size_t i = 0; i < recent_.change_count(); ++i) {
+            if (!take(recent_.batch(), i, std::ranges::binary_search(recent_flushes_, i))) break;
         }
         return {};
     }
@@ -149,13 +153,14 @@ Result<session::DocumentPort::Missing> DocumentCore::encode_missing(
     return missing;
 }
 
-Result<void> DocumentCore::check_seals(const crdt::Batch& batch,
-                                       std::span<const ChangeHash> hashes,
-                                       std::span<const crdt::Seal> seals) const {
+Result<std::vector<crdt::Seal>> DocumentCore::check_seals(const crdt::Batch& batch,
+                                                          std::span<const ChangeHash> hashes,
+                                                          std::span<const crdt::Seal> seals) const {
     std::map<crdt::ChainIndex, std::size_t> ends;
     for (std::size_t i = 0; i < batch.changes.size(); ++i) {
         if (!hashes[i].is_zero()) ends[batch.changes[i].chain] = i;
     }
+    std::vector<crdt::Seal> checked;
     for (const auto& [chain, index] : ends) {
         const ActorId& actor = document_->names().actor(chain);
         const auto seal = std::ranges::find_if(seals, [&](const crdt::Seal& s) {
@@ -166,18 +171,21 @@ Result<void> DocumentCore::check_seals(const crdt::Batch& batch,
         if (crdt::is_seed(seal->proof)) {
             JOINERY_TRY_VOID(crdt::check_seed(document_->names(), batch, index, seal->proof, id_));
         }
+        checked.push_back(*seal);
     }
-    return {};
+    return checked;
 }
 
 Result<crdt::ApplyReport> DocumentCore::take_changes(ByteView changes,
                                                      crdt::DecoderDictionary& dictionary,
                                                      std::span<const crdt::Seal> seals) {
-    crdt::Names& names = document_->names();
+    if (changes.size() > kReceivedSizeMax) {
+        return fail(Errc::over_limit, "changes that no message could pass on");
+    }
     crdt::Batch batch;
-    JOINERY_TRY_VOID(crdt::decode_changes(changes, names, dictionary, batch));
+    JOINERY_TRY_VOID(crdt::decode_changes(changes, document_->names(), dictionary, batch));
     JOINERY_TRY(const auto hashes, document_->check(batch));
-    JOINERY_TRY_VOID(check_seals(batch, hashes, seals));
+    JOINERY_TRY(const auto checked, check_seals(batch, hashes, seals));
     look_for_own(batch);
     document_->set_recording(!watches_.empty());
     JOINERY_TRY(const crdt::ApplyReport report, document_->apply(batch, hashes));
@@ -185,14 +193,9 @@ Result<crdt::ApplyReport> DocumentCore::take_changes(ByteView changes,
     for (std::size_t i = 0; i < batch.changes.size(); ++i) {
         if (!hashes[i].is_zero()) unstored_.append(batch, i, hashes[i]);
     }
-    for (const crdt::Seal& seal : seals) {
-        const ActorId actor = crdt::actor_of(seal.proof);
-        const crdt::ChainIndex chain = names.find_actor(actor);
-        // Only the seals that were checked: those at the end of a chain as it now stands.
-        if (chain == crdt::kNone || document_->graph().last_seq(chain) != seal.seq) continue;
-        const auto known = seals_.find(actor);
-        if (known == seals_.end() || known->second.seq < seal.seq) seals_[actor] = seal;
-    }
+    unstored_.end_span(checked);
+    for (const crdt::Seal& seal : checked)
+        keep_newest(seal);
     return report;
 }
 

@@ -47,16 +47,29 @@ class CoreTest : public testing::Test {
         const auto done = try_set(document(core), path, value);
         ASSERT_TRUE(done.has_value() && done->changed);
     }
-    /// Gives @p to what it lacks of @p from, as one message of a session.
-    static void send(Core& from, Core& to, std::string_view id = "d") {
-        session::Frontier theirs = document(to, id).frontier();
+    /// One direction of a session: what was sent, and both ends' dictionaries.
+    struct Stream {
+        session::Frontier theirs;
         crdt::EncoderDictionary encoder;
         crdt::DecoderDictionary decoder;
-        const auto missing = document(from, id).encode_missing(theirs, encoder, 1U << 20U);
-        ASSERT_TRUE(missing.has_value()) << missing.error().what;
-        if (missing->change_count == 0) return;
-        const auto report = document(to, id).receive(missing->changes, decoder, missing->seals);
-        ASSERT_TRUE(report.has_value()) << report.error().what;
+    };
+    /// Gives @p to the next message of @p from; false if nothing was left.
+    static bool send(Core& from, Core& to, Stream& stream, std::string_view id = "d") {
+        const auto missing =
+            document(from, id).encode_missing(stream.theirs, stream.encoder, 1U << 16U);
+        EXPECT_TRUE(missing.has_value()) << missing.error().what;
+        if (!missing || missing->change_count == 0) return false;
+        const auto report =
+            document(to, id).receive(missing->changes, stream.decoder, missing->seals);
+        EXPECT_TRUE(report.has_value()) << report.error().what;
+        return report.has_value();
+    }
+    /// Gives @p to what it lacks of @p from.
+    static void send(Core& from, Core& to, std::string_view id = "d") {
+        Stream stream;
+        stream.theirs = document(to, id).frontier();
+        while (send(from, to, stream, id)) {
+        }
     }
     static Digest digest(Core& core) { return document(core).status()->digest; }
 

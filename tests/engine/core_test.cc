@@ -126,5 +126,55 @@ TEST_F(CoreTest, WhatAnotherProcessCommitsRightBehindOursIsNotOverwritten) {
     EXPECT_EQ(digest(*three), digest(*one));
 }
 
+/// One change of @p count operations.
+void set_many(DocumentCore& document, const std::string& key, std::size_t count) {
+    const auto done = document.transact(
+        [&](Tx& tx) -> Result<void> {
+            return tx.set(key, Plain(PlainArray(count, Plain(Value(true)))));
+        },
+        "");
+    ASSERT_TRUE(done.has_value() && done->changed);
+}
+
+TEST_F(CoreTest, WhatWasStoredAtOnceIsSentInAsManyMessagesAsItTakes) {
+    const auto author = open(disk_);
+    for (const char* key : {"/a", "/b", "/c"})
+        set_many(document(*author), key, crdt::kBatchOpMax / 2);
+    ASSERT_TRUE(author->commit().has_value());
+    const auto reader = open(other_disk_);
+    send(*author, *reader);
+    EXPECT_EQ(digest(*reader), digest(*author));
+}
+
+TEST_F(CoreTest, WhatCameInManyMessagesAndWasStoredAtOnceCanBePassedOn) {
+    const auto author = open(disk_);
+    const auto relay = open(other_disk_);
+    Stream stream;
+    for (const char* key : {"/a", "/b", "/c"}) {
+        set_many(document(*author), key, crdt::kBatchOpMax / 2);
+        ASSERT_TRUE(author->commit().has_value());
+        EXPECT_TRUE(send(*author, *relay, stream));
+    }
+    set(*relay, "/d", 1);
+    ASSERT_TRUE(relay->commit().has_value());
+    const auto reopened = open(other_disk_);
+    for (Core* from : {relay.get(), reopened.get()}) {
+        persist::MemoryDisk disk;
+        const auto third = open(disk);
+        send(*from, *third);
+        EXPECT_EQ(digest(*third), digest(*relay));
+    }
+}
+
+TEST_F(CoreTest, MoreChangesThanABatchTakesAreSentInSeveral) {
+    const auto author = open(disk_);
+    for (std::size_t i = 0; i <= crdt::kBatchChangeMax; ++i)
+        set(*author, "/a", static_cast<std::int64_t>(i));
+    ASSERT_TRUE(author->commit().has_value());
+    const auto reader = open(other_disk_);
+    send(*author, *reader);
+    EXPECT_EQ(digest(*reader), digest(*author));
+}
+
 }  // namespace
 }  // namespace joinery::detail
