@@ -21,7 +21,7 @@ T value_of(Result<T> result) {
 
 session::Options options_of(DataPeer& peer) {
     session::Options options;
-    options.device = peer.core().proof().device;
+    options.device = peer.core().device();
     return options;
 }
 
