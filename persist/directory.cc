@@ -86,6 +86,19 @@ Result<StoreDirectory> StoreDirectory::enter(const std::filesystem::path& direct
     return out;
 }
 
+Result<StoreDirectory> StoreDirectory::enter_unlocked(const std::filesystem::path& directory) {
+    JOINERY_TRY(std::filesystem::path root, find_directory(directory, false));
+    JOINERY_TRY(DirectoryClaim claim, claim_directory(root));
+    StoreDirectory out(std::move(root), std::move(claim));
+    if (!out.has_database()) return fail(Errc::not_found, "no store in this directory");
+    out.sole_ = true;
+    return out;
+}
+
+bool StoreDirectory::is_unlocked(const std::filesystem::path& directory) {
+    return exists_at(directory / kDataFile) && !exists_at(directory / kUsersFile);
+}
+
 bool StoreDirectory::has_database() const { return exists_at(root_ / kDataFile); }
 
 Result<std::optional<std::array<MetaPage, 2>>> StoreDirectory::check(

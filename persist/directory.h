@@ -29,6 +29,12 @@ class StoreDirectory {
     /// Waits for the gate. With @p create the directory is made if its parent is there.
     static Result<StoreDirectory> enter(const std::filesystem::path& directory, bool create);
 
+    /// For a directory without locks, a backup: claims it and makes no file there. open_gate() is
+    /// not for it. `not_found` without a database.
+    static Result<StoreDirectory> enter_unlocked(const std::filesystem::path& directory);
+    /// Whether @p directory has a database and no locks: what a backup is.
+    static bool is_unlocked(const std::filesystem::path& directory);
+
     /// Absolute and without symbolic links.
     const std::filesystem::path& root() const noexcept { return root_; }
     /// Whether nobody else has the store open.

@@ -179,12 +179,7 @@ Result<Identity> settle_identity(
     LmdbTxn& txn, TableHandle own, const IdentityInput& input, SlotLease& lease, Random& random) {
     JOINERY_TRY(const Remembered known, read_remembered(txn, own, input, lease.slot()));
     JOINERY_TRY(const auto sidecar, read_sidecar(input.directory));
-    if (sidecar && sidecar->closed && input.metas && sidecar->counter == known.counter &&
-        is_head_damaged(*sidecar, *input.metas)) {
-        return fail(Errc::damaged,
-                    "the head of data.mdb changed while closed: restore a backup, or remove the "
-                    "file named sidecar to take it as it is");
-    }
+    if (input.metas) JOINERY_TRY_VOID(check_head(txn, own, input.directory, *input.metas));
     Identity out{known.incarnation, next_generation(lease.found(), known.generation)};
     if (const auto reason = judge_store(known, sidecar, input)) {
         JOINERY_TRY(out.incarnation, put_new_incarnation(txn, own, {*reason, input.now}, random));
@@ -198,6 +193,22 @@ Result<Identity> settle_identity(
     JOINERY_TRY_VOID(put_own(txn, own, as_bytes(kCounterKey), encode_u64(counter)));
     JOINERY_TRY_VOID(put_own(txn, own, slot_key(lease.slot()), encode_u32(out.generation)));
     return out;
+}
+
+Result<void> check_head(LmdbTxn& txn,
+                        TableHandle own,
+                        const std::filesystem::path& directory,
+                        const std::array<MetaPage, 2>& metas) {
+    JOINERY_TRY(const auto sidecar, read_sidecar(directory));
+    JOINERY_TRY(const auto counter, get_own(txn, own, as_bytes(kCounterKey)));
+    const std::uint64_t known = counter && counter->size() == 8 ? read_u64(*counter) : 0;
+    if (sidecar && sidecar->closed && sidecar->counter == known &&
+        is_head_damaged(*sidecar, metas)) {
+        return fail(Errc::damaged,
+                    "the head of data.mdb changed while closed: restore a backup, or remove the "
+                    "file named sidecar to take it as it is");
+    }
+    return {};
 }
 
 Result<std::optional<ByteView>> get_own(LmdbTxn& txn, TableHandle own, ByteView key) {

@@ -67,6 +67,13 @@ struct IdentityInput {
 Result<Identity> settle_identity(
     LmdbTxn& txn, TableHandle own, const IdentityInput& input, SlotLease& lease, Random& random);
 
+/// `damaged` if the head of a file that is closed, @p metas, is not what the last user left there,
+/// so that believing it could lose the last commit.
+Result<void> check_head(LmdbTxn& txn,
+                        TableHandle own,
+                        const std::filesystem::path& directory,
+                        const std::array<MetaPage, 2>& metas);
+
 /// Reads and writes a record of the store's own table.
 Result<std::optional<ByteView>> get_own(LmdbTxn& txn, TableHandle own, ByteView key);
 Result<void> put_own(LmdbTxn& txn, TableHandle own, ByteView key, ByteView value);

@@ -70,6 +70,10 @@ void SlotLease::release() {
     static_cast<void>(write_at(file_, encode_slot(State::clean, generation_), 0).has_value());
 }
 
+bool is_slot_content(ByteView content) {
+    return content.empty() || decode_slot(content).has_value();
+}
+
 std::uint32_t next_generation(const std::optional<SlotRecord>& found,
                               std::optional<std::uint32_t> known) noexcept {
     if (!found && !known) return 0;

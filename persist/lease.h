@@ -4,6 +4,7 @@
 /// ended.
 #pragma once
 
+#include "base/bytes.h"
 #include "base/result.h"
 #include "persist/files.h"
 
@@ -48,6 +49,10 @@ class SlotLease {
     std::optional<SlotRecord> found_;
     std::uint32_t generation_ = 0;
 };
+
+/// Whether the content of a slot's file is one that this build writes; nothing at all is, too, for
+/// a file that is new.
+bool is_slot_content(ByteView content);
 
 /// The generation to write under, from what the slot's file and the database remember. Equal to the
 /// last one only if both agree and the last holder ended cleanly.

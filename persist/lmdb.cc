@@ -234,7 +234,8 @@ Result<std::unique_ptr<LmdbEnv>> LmdbEnv::open(const std::filesystem::path& dire
     if (code == 0) {
         // MDB_NOTLS lets a reader move between threads. Never MDB_WRITEMAP: with it a full disk is
         // a SIGBUS. Never MDB_NOSYNC: commit promises durability.
-        const unsigned flags = MDB_NOTLS | (options.read_only ? unsigned{MDB_RDONLY} : 0U);
+        const unsigned flags = MDB_NOTLS | (options.read_only ? unsigned{MDB_RDONLY} : 0U) |
+                               (options.no_lock ? unsigned{MDB_NOLOCK} : 0U);
         code = mdb_env_open(raw, directory.c_str(), flags, 0600);
     }
     if (code != 0) return lmdb_error(code);

@@ -76,6 +76,8 @@ struct LmdbEnvOptions {
     /// Address space to reserve, in bytes; the file never grows past it. 0: as it was last time.
     std::uint64_t map_size = 0;
     bool read_only = false;
+    /// Without a lock file: for a database that nobody writes. Only with read_only.
+    bool no_lock = false;
 };
 
 /// An open environment. No transaction may outlive it. At most one for a directory in a process

@@ -9,6 +9,7 @@
 #include "persist/incarnation_log.h"
 #include "persist/lease.h"
 #include "persist/lmdb_env.h"
+#include "persist/lmdb_records.h"
 #include "persist/page_file.h"
 
 #include <array>
@@ -25,25 +26,16 @@ namespace joinery::persist {
 namespace {
 
 using detail::LmdbEnv;
+using detail::LmdbRecords;
 using detail::LmdbTxn;
 using detail::TableHandle;
+using detail::TableHandles;
 
 /// Smallest map that holds the tables and leaves room to work, in bytes.
 constexpr std::uint64_t kMapSizeMin = 1U << 20U;
 /// Every how many writers the entries of dead readers are cleared, so that a reader that was killed
 /// does not make the file grow for ever.
 constexpr std::uint32_t kDeadReaderCheckInterval = 16;
-
-struct TableHandles {
-    TableHandle own = 0;
-    std::array<TableHandle, kTableCount> tables{};
-
-    TableHandle of(Table table) const {
-        const auto number = static_cast<std::size_t>(table);
-        JOINERY_ASSERT(number < tables.size());
-        return tables[number];
-    }
-};
 
 class LmdbStore final : public Store {
   public:
@@ -100,75 +92,29 @@ class LmdbStore final : public Store {
     std::atomic<bool> spoilt_{false};
 };
 
-/// What reader and writer do alike.
+/// The records, as long as the store counts somebody who reads them.
 class Access {
   public:
-    Access(LmdbStore& store, std::unique_ptr<LmdbTxn> txn) : store_(store), txn_(std::move(txn)) {
+    Access(LmdbStore& store, std::unique_ptr<LmdbTxn> txn)
+        : store_(store), records_(store.env(), store.handles(), std::move(txn)) {
         store_.count_begun();
     }
     Access(const Access&) = delete;
     Access& operator=(const Access&) = delete;
     ~Access() {
-        txn_.reset();
+        records_.end();
         store_.count_ended();
     }
 
-    Result<std::optional<ByteView>> get(Table table, ByteView key) {
-        JOINERY_TRY_VOID(require_sound());
-        const auto stored = txn_->get(handle(table), key);
-        if (!stored) return without_key(stored.error());
-        if (!*stored) return std::optional<ByteView>();
-        JOINERY_TRY(const ByteView value, decode(table, key, **stored));
-        return std::optional<ByteView>(value);
-    }
-
-    Result<std::optional<StoreReader::Record>> first_at_or_after(Table table, ByteView key) {
-        JOINERY_TRY_VOID(require_sound());
-        return decode(table, txn_->first_at_or_after(handle(table), key));
-    }
-
-    Result<std::optional<StoreReader::Record>> last_before(Table table, ByteView key) {
-        JOINERY_TRY_VOID(require_sound());
-        return decode(table, txn_->last_before(handle(table), key));
-    }
-
-    ByteView damaged_key() const { return damaged_key_; }
     LmdbStore& store() { return store_; }
-    LmdbTxn& txn() { return *txn_; }
-    TableHandle handle(Table table) const { return store_.handles().of(table); }
+    LmdbRecords& records() { return records_; }
+    const LmdbRecords& records() const { return records_; }
+    LmdbTxn& txn() { return records_.txn(); }
+    TableHandle handle(Table table) const { return records_.handle(table); }
 
   private:
-    Result<void> require_sound() const {
-        if (!store_.env().is_failed()) return {};
-        return fail(Errc::io, "the store failed earlier: close and reopen it");
-    }
-
-    /// Damage that is not of one record has no key.
-    Error without_key(Error error) {
-        if (error.code == Errc::damaged) damaged_key_.clear();
-        return error;
-    }
-
-    Result<ByteView> decode(Table table, ByteView key, ByteView stored) {
-        const auto value = detail::decode_record(static_cast<std::uint8_t>(table), key, stored);
-        if (value) return *value;
-        // By way of a copy: a scan that goes on behind damaged_key() passes it as the key.
-        damaged_key_ = Bytes(key.begin(), key.end());
-        return fail(Errc::damaged, "a record fails its checksum");
-    }
-
-    Result<std::optional<StoreReader::Record>> decode(
-        Table table, const Result<std::optional<StoreReader::Record>>& found) {
-        if (!found) return without_key(found.error());
-        if (!*found) return found;
-        const StoreReader::Record record = **found;
-        JOINERY_TRY(const ByteView value, decode(table, record.key, record.value));
-        return std::optional<StoreReader::Record>({record.key, value});
-    }
-
     LmdbStore& store_;
-    std::unique_ptr<LmdbTxn> txn_;
-    Bytes damaged_key_;
+    LmdbRecords records_;
 };
 
 class LmdbReader final : public StoreReader {
@@ -176,15 +122,15 @@ class LmdbReader final : public StoreReader {
     LmdbReader(LmdbStore& store, std::unique_ptr<LmdbTxn> txn) : access_(store, std::move(txn)) {}
 
     Result<std::optional<ByteView>> get(Table table, ByteView key) override {
-        return access_.get(table, key);
+        return access_.records().get(table, key);
     }
     Result<std::optional<Record>> first_at_or_after(Table table, ByteView key) override {
-        return access_.first_at_or_after(table, key);
+        return access_.records().first_at_or_after(table, key);
     }
     Result<std::optional<Record>> last_before(Table table, ByteView key) override {
-        return access_.last_before(table, key);
+        return access_.records().last_before(table, key);
     }
-    ByteView damaged_key() const override { return access_.damaged_key(); }
+    ByteView damaged_key() const override { return access_.records().damaged_key(); }
 
   private:
     Access access_;
@@ -199,15 +145,15 @@ class LmdbWriter final : public StoreWriter {
     }
 
     Result<std::optional<ByteView>> get(Table table, ByteView key) override {
-        return access_.get(table, key);
+        return access_.records().get(table, key);
     }
     Result<std::optional<Record>> first_at_or_after(Table table, ByteView key) override {
-        return access_.first_at_or_after(table, key);
+        return access_.records().first_at_or_after(table, key);
     }
     Result<std::optional<Record>> last_before(Table table, ByteView key) override {
-        return access_.last_before(table, key);
+        return access_.records().last_before(table, key);
     }
-    ByteView damaged_key() const override { return access_.damaged_key(); }
+    ByteView damaged_key() const override { return access_.records().damaged_key(); }
 
     Result<void> put(Table table, ByteView key, ByteView value) override {
         JOINERY_ASSERT(is_own_thread());
@@ -368,31 +314,6 @@ Result<void> create_database(const std::filesystem::path& root, const LmdbOption
     return {};
 }
 
-Result<TableHandles> open_tables(LmdbEnv& env) {
-    // Handles opened in a transaction that does not commit would be gone after it.
-    JOINERY_TRY(const auto txn, env.begin_read());
-    TableHandles handles;
-    const auto own = txn->open_table(detail::kOwnTableName);
-    if (!own) return fail(Errc::malformed, "data.mdb is not a Joinery store");
-    handles.own = *own;
-    JOINERY_TRY(const auto format, detail::get_own(*txn, *own, as_bytes(detail::kFormatKey)));
-    if (!format || format->size() != 4) {
-        return fail(Errc::malformed, "data.mdb is not a Joinery store");
-    }
-    if (const std::uint32_t version = detail::read_u32(*format); version != detail::kStoreFormat) {
-        return fail(Errc::unsupported,
-                    "the store was written by a newer Joinery: update this program",
-                    version);
-    }
-    for (std::size_t i = 0; i < kTableCount; ++i) {
-        const auto handle = txn->open_table(detail::kTableNames[i]);
-        if (!handle) return fail(Errc::damaged, "a table of the store is missing");
-        handles.tables[i] = *handle;
-    }
-    JOINERY_TRY_VOID(txn->commit());
-    return handles;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Store>> open_lmdb_store(const std::filesystem::path& directory,
@@ -406,7 +327,7 @@ Result<std::unique_ptr<Store>> open_lmdb_store(const std::filesystem::path& dire
     JOINERY_TRY(const auto metas,
                 entered.check({options.check_size_max, options.accept_damaged_records}));
     JOINERY_TRY(auto env, open_env(entered.root(), options));
-    JOINERY_TRY(const TableHandles handles, open_tables(*env));
+    JOINERY_TRY(const TableHandles handles, detail::open_tables(*env));
     JOINERY_TRY(const detail::Place place,
                 detail::observe_place(entered.root(), options.machine_id_file));
     JOINERY_TRY(auto lease, detail::SlotLease::take(entered.root() / detail::kSlotsDir));

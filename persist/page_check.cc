@@ -105,10 +105,20 @@ class Walk {
     }
 
   private:
+    /// Where there is damage, the Error says in which page; the first one stays.
     Result<void> visit(PageNumber number,
                        std::size_t level,
-                       Bounds bounds,
+                       const Bounds& bounds,
                        const OnRecord& on_record) {
+        const auto done = look_at(number, level, bounds, on_record);
+        if (done || done.error().code != Errc::damaged || done.error().at != 0) return done;
+        return fail(Errc::damaged, done.error().what, number);
+    }
+
+    Result<void> look_at(PageNumber number,
+                         std::size_t level,
+                         const Bounds& bounds,
+                         const OnRecord& on_record) {
         Bytes& page = pages_[level - 1];
         JOINERY_TRY_VOID(claims_.claim(number, 1));
         JOINERY_TRY_VOID(file_.read(number, 1, page));
@@ -232,8 +242,8 @@ class Walk {
 
 class Checker {
   public:
-    explicit Checker(const PageFile& file)
-        : file_(file), claims_(file.meta().last_page, file.size() / file.page_size()) {}
+    Checker(const PageFile& file, const MetaPage& meta)
+        : file_(file), meta_(meta), claims_(meta.last_page, file.size() / file.page_size()) {}
 
     Result<PageCheck> run() {
         JOINERY_TRY_VOID(find_tables());
@@ -250,7 +260,7 @@ class Checker {
 
   private:
     Result<void> find_tables() {
-        Walk walk(file_, claims_, file_.meta().main, false);
+        Walk walk(file_, claims_, meta_.main, false);
         return walk.run([this](ByteView key, std::uint16_t flags, ByteView content) {
             // Anything else in the main table is another program's database.
             if (flags != kSubTable || content.size() != TreeRoot::kSize) return Result<void>();
@@ -290,9 +300,9 @@ class Checker {
 
     // A free page that is in use would be overwritten by the next commit.
     Result<void> check_free_pages() {
-        Walk walk(file_, claims_, file_.meta().free_pages, true);
+        Walk walk(file_, claims_, meta_.free_pages, true);
         return walk.run([this](ByteView key, std::uint16_t flags, ByteView content) {
-            return flags == 0 && read_native<std::uint64_t>(key) <= file_.meta().transaction
+            return flags == 0 && read_native<std::uint64_t>(key) <= meta_.transaction
                        ? claim_list(content)
                        : Result<void>(broken());
         });
@@ -315,6 +325,7 @@ class Checker {
     }
 
     const PageFile& file_;
+    const MetaPage& meta_;
     PageClaims claims_;
     std::map<std::string, TreeRoot, std::less<>> roots_;
     std::uint32_t format_ = 0;
@@ -323,6 +334,10 @@ class Checker {
 
 }  // namespace
 
-Result<PageCheck> check_pages(const PageFile& file) { return Checker(file).run(); }
+Result<PageCheck> check_pages(const PageFile& file) { return check_pages(file, file.meta()); }
+
+Result<PageCheck> check_pages(const PageFile& file, const MetaPage& meta) {
+    return Checker(file, meta).run();
+}
 
 }  // namespace joinery::persist::detail

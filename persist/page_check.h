@@ -18,11 +18,15 @@ struct PageCheck {
 
 /// Walks @p file from its newer meta page.
 ///
-/// @return `damaged` for any fault of structure, `malformed` if it is a database but not a store,
+/// @return `damaged` for any fault of structure (`at`: the page, if it is known), `malformed` if it
+/// is a database but not a store,
 ///         `unsupported` if the store's format is newer than this build. Records whose checksum
 ///         fails are only counted.
 /// @par Cost
 /// Reads every reachable page once: O(file), and one bit of memory for each page.
 Result<PageCheck> check_pages(const PageFile& file);
+/// The same from @p meta: a state of a database that others go on writing, kept alive by a reader
+/// that began before it.
+Result<PageCheck> check_pages(const PageFile& file, const MetaPage& meta);
 
 }  // namespace joinery::persist::detail
