@@ -9,20 +9,16 @@
 namespace joinery::detail {
 namespace {
 
-constexpr std::size_t kDocumentIdSizeMax = 255;
 /// How often a peer's mere word makes this process take a new incarnation: nobody signed it, and
 /// each costs every document an actor. Changes under our own seal are believed always.
 constexpr std::size_t kClaimsBelievedMax = 8;
 
-const Bytes kDeviceSeedKey = {'d', 'e', 'v', 'i', 'c', 'e'};
-const Bytes kNextDocumentKey = {'n', 'e', 'x', 't', 'd', 'o', 'c'};
-
 /// The device's secret, made on first use.
-Result<std::array<std::uint8_t, 32>> device_seed(Store& store, Random& random) {
-    std::array<std::uint8_t, 32> seed{};
+Result<std::array<std::uint8_t, kDeviceSeedSize>> device_seed(Store& store, Random& random) {
+    std::array<std::uint8_t, kDeviceSeedSize> seed{};
     {
         JOINERY_TRY(const auto reader, store.read());
-        JOINERY_TRY(const auto bytes, reader->get(Table::meta, kDeviceSeedKey));
+        JOINERY_TRY(const auto bytes, reader->get(Table::meta, as_bytes(kDeviceSeedKey)));
         if (bytes) {
             if (bytes->size() != seed.size()) return fail(Errc::damaged, "device key is damaged");
             std::ranges::copy(*bytes, seed.begin());
@@ -30,28 +26,16 @@ Result<std::array<std::uint8_t, 32>> device_seed(Store& store, Random& random) {
         }
     }
     JOINERY_TRY(const auto writer, store.write());
-    JOINERY_TRY(const auto bytes, writer->get(Table::meta, kDeviceSeedKey));
+    JOINERY_TRY(const auto bytes, writer->get(Table::meta, as_bytes(kDeviceSeedKey)));
     if (bytes) {  // Another process was quicker.
         if (bytes->size() != seed.size()) return fail(Errc::damaged, "device key is damaged");
         std::ranges::copy(*bytes, seed.begin());
         return seed;
     }
     random.fill(seed);
-    JOINERY_TRY_VOID(writer->put(Table::meta, kDeviceSeedKey, seed));
+    JOINERY_TRY_VOID(writer->put(Table::meta, as_bytes(kDeviceSeedKey), seed));
     JOINERY_TRY_VOID(writer->commit());
     return seed;
-}
-
-Result<void> check_id(std::string_view id) {
-    if (id.empty() || id.size() > kDocumentIdSizeMax) {
-        return fail(Errc::malformed, "a document's id has 1 to 255 bytes");
-    }
-    const bool has_control =
-        std::ranges::any_of(id, [](char c) { return static_cast<unsigned char>(c) < 0x20; });
-    if (has_control || !is_utf8(as_bytes(id))) {
-        return fail(Errc::malformed, "a document's id is UTF-8 without control characters");
-    }
-    return {};
 }
 
 Result<std::optional<DocumentRecord>> find_record(StoreReader& reader, std::string_view id) {
@@ -87,7 +71,7 @@ Result<std::unique_ptr<Core>> Core::open(std::unique_ptr<Store> store,
 }
 
 Result<std::shared_ptr<DocumentCore>> Core::open_document(std::string_view id, bool create) {
-    JOINERY_TRY_VOID(check_id(id));
+    JOINERY_TRY_VOID(check_document_id(id));
     const std::lock_guard lock(mutex_);
     if (const auto at = documents_.find(id); at != documents_.end()) return at->second;
     // One moment for the record and what it names: another process may replace a snapshot.
@@ -192,7 +176,7 @@ Result<Core::Changed> Core::write_all() {
     const std::uint64_t count_before = store_->commit_count();
     const bool others = count_before != seen_commit_;
     Changed written;
-    JOINERY_TRY(const auto number_bytes, writer->get(Table::meta, kNextDocumentKey));
+    JOINERY_TRY(const auto number_bytes, writer->get(Table::meta, as_bytes(kNextDocumentKey)));
     std::uint64_t next = 1;
     if (number_bytes) {
         JOINERY_TRY(next, decode_arrival(*number_bytes));
@@ -211,7 +195,8 @@ Result<Core::Changed> Core::write_all() {
         return changed;
     }
     if (next_number != next) {
-        JOINERY_TRY_VOID(writer->put(Table::meta, kNextDocumentKey, encode_arrival(next_number)));
+        JOINERY_TRY_VOID(
+            writer->put(Table::meta, as_bytes(kNextDocumentKey), encode_arrival(next_number)));
     }
     JOINERY_TRY_VOID(writer->commit());
     // Not what the store counts now: somebody may have committed since, and is to be heard.

@@ -16,15 +16,17 @@ Error damaged(const Error& error, std::string_view what) {
 
 }  // namespace
 
-Result<DecodedSegment> History::decode(const StoreReader::Record& record) {
-    const auto arrival = arrival_of(record.key, document_);
+Result<DecodedSegment> decode_stored_segment(const StoreReader::Record& record,
+                                             DocumentNumber document,
+                                             crdt::Names& names) {
+    const auto arrival = arrival_of(record.key, document);
     if (!arrival) return fail(Errc::damaged, "segment of the log is missing");
     auto segment = decode_segment(record.value);
     if (!segment) return damaged(segment.error(), "segment of the log is damaged");
     DecodedSegment decoded{*arrival, *std::move(segment), {}};
     crdt::DecoderDictionary dictionary;
     const auto done =
-        crdt::decode_changes(decoded.record.changes, names_, dictionary, decoded.batch);
+        crdt::decode_changes(decoded.record.changes, names, dictionary, decoded.batch);
     if (!done) return damaged(done.error(), "changes of the log are damaged");
     if (decoded.batch.changes.size() != decoded.record.change_count) {
         return fail(Errc::damaged, "segment of the log has another number of changes");
@@ -46,7 +48,8 @@ Result<void> History::for_each(std::uint64_t arrival,
         JOINERY_TRY(const auto value, reader_.get(Table::log, segment_key(document_, next)));
         if (!value) return fail(Errc::damaged, "segment of the log is missing", next);
         const Bytes key = segment_key(document_, next);
-        JOINERY_TRY(DecodedSegment segment, decode({key, *value}));
+        JOINERY_TRY(DecodedSegment segment,
+                    decode_stored_segment({key, *value}, document_, names_));
         next += segment.record.change_count;
         JOINERY_TRY(const bool go_on, visit(segment));
         if (!go_on) break;
@@ -85,7 +88,8 @@ Result<ChangeHash> History::hash_of(std::string_view document_id,
     JOINERY_TRY(const auto value, reader_.get(Table::log, segment_key(document_, arrival)));
     if (!value) return fail(Errc::damaged, "segment of the log is missing", arrival);
     const Bytes key = segment_key(document_, arrival);
-    JOINERY_TRY(const DecodedSegment segment, decode({key, *value}));
+    JOINERY_TRY(const DecodedSegment segment,
+                decode_stored_segment({key, *value}, document_, names_));
     JOINERY_TRY(const auto hashes, segment_hashes(names_, segment));
     const crdt::ChainIndex chain = names_.find_actor(actor);
     for (std::size_t i = 0; i < hashes.size(); ++i) {
@@ -107,6 +111,7 @@ Result<std::vector<ChangeHash>> segment_hashes(const crdt::Names& names,
     std::vector<ChangeHash> hashes;
     std::vector<ChangeHash> dependencies;
     std::size_t outer = 0;
+    std::size_t chain_count = 0;
     for (const crdt::ChangeHeader& change : segment.batch.changes) {
         dependencies.clear();
         for (const crdt::Dependency& dep : segment.batch.dependencies_of(change)) {
@@ -121,9 +126,14 @@ Result<std::vector<ChangeHash>> segment_hashes(const crdt::Names& names,
         }
         const auto previous = known.find({change.chain, change.seq - 1});
         if (previous == known.end()) return fail(Errc::damaged, "segment of the log lacks a hash");
+        if (!inside.contains({change.chain, change.seq - 1})) ++chain_count;
         hashes.push_back(hasher.hash(names, segment.batch, change, previous->second, dependencies));
         known[{change.chain, change.seq}] = hashes.back();
         inside[{change.chain, change.seq}] = true;
+    }
+    if (outer != segment.record.outer_hashes.size() ||
+        chain_count != segment.record.chains.size()) {
+        return fail(Errc::damaged, "segment of the log has hashes that none of its changes needs");
     }
     return hashes;
 }

@@ -20,6 +20,11 @@ struct DecodedSegment {
     crdt::Batch batch;
 };
 
+/// The segment in @p record of table log, decoded with @p names; `damaged`, `unsupported`.
+Result<DecodedSegment> decode_stored_segment(const StoreReader::Record& record,
+                                             DocumentNumber document,
+                                             crdt::Names& names);
+
 /// The log of one document. @p reader and @p names must outlive it.
 class History {
   public:
@@ -43,15 +48,13 @@ class History {
                                std::uint64_t seq);
 
   private:
-    Result<DecodedSegment> decode(const StoreReader::Record& record);
-
     StoreReader& reader_;
     DocumentNumber document_;
     crdt::Names& names_;
 };
 
 /// The hashes of all changes of a segment, from the hashes that lead into it; `damaged` if there
-/// are not as many as its changes need.
+/// are more or fewer than its changes need.
 Result<std::vector<ChangeHash>> segment_hashes(const crdt::Names& names,
                                                const DecodedSegment& segment);
 

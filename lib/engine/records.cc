@@ -1,6 +1,9 @@
 #include "engine/records.h"
 
+#include "base/value.h"
 #include "crdt/cursor.h"
+
+#include <algorithm>
 
 namespace joinery::detail {
 namespace {
@@ -9,6 +12,7 @@ using crdt::ByteReader;
 using crdt::ByteWriter;
 
 constexpr std::uint8_t kRecordVersion = 1;
+constexpr std::size_t kDocumentIdSizeMax = 255;
 
 /// Big-endian, so that keys sort as their numbers do.
 template <class T>
@@ -50,6 +54,24 @@ Result<void> check_version(ByteReader& in) {
 Bytes document_key(std::string_view id) {
     const ByteView bytes = as_bytes(id);
     return {bytes.begin(), bytes.end()};
+}
+
+Result<void> check_document_id(std::string_view id) {
+    if (id.empty() || id.size() > kDocumentIdSizeMax) {
+        return fail(Errc::malformed, "a document's id has 1 to 255 bytes");
+    }
+    const bool has_control =
+        std::ranges::any_of(id, [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+    if (has_control || !is_utf8(as_bytes(id))) {
+        return fail(Errc::malformed, "a document's id is UTF-8 without control characters");
+    }
+    return {};
+}
+
+Bytes document_prefix(DocumentNumber document) {
+    Bytes prefix;
+    append_number(prefix, document);
+    return prefix;
 }
 
 Bytes segment_key(DocumentNumber document, std::uint64_t arrival) {

@@ -17,6 +17,14 @@ namespace joinery::detail {
 /// A document's number in its store: what its keys start with.
 using DocumentNumber = std::uint32_t;
 
+/// Keys of the table meta: the device's secret seed, and the number that the next document gets.
+inline constexpr std::string_view kDeviceSeedKey = "device";
+inline constexpr std::size_t kDeviceSeedSize = 32;
+inline constexpr std::string_view kNextDocumentKey = "nextdoc";
+
+/// `malformed` unless @p id is 1 to 255 bytes of UTF-8 without control characters.
+Result<void> check_document_id(std::string_view id);
+
 /// The record of a document.
 struct DocumentRecord {
     DocumentNumber number = 0;
@@ -26,6 +34,8 @@ struct DocumentRecord {
 };
 
 Bytes document_key(std::string_view id);
+/// What the keys of a document's records begin with, in all tables but meta and documents.
+Bytes document_prefix(DocumentNumber document);
 /// Segments: by the `#N` before their first change.
 Bytes segment_key(DocumentNumber document, std::uint64_t arrival);
 Bytes snapshot_key(DocumentNumber document, std::uint64_t arrival);

@@ -1,6 +1,7 @@
 // Real processes that write to one LMDB store through Peer, and are killed.
 
 #include "joinery/peer.h"
+#include "joinery/verify.h"
 
 #include <condition_variable>
 #include <cstdio>
@@ -165,6 +166,37 @@ TEST_F(PeerProcesses, TwoProcessesWriteToOneStoreAndAThirdSeesAllOfIt) {
     EXPECT_EQ(again.status()->digest, digest);
     EXPECT_EQ(again.status()->actor_count, 3U);
     EXPECT_EQ(again.log()->size(), 140U);
+}
+
+TEST_F(PeerProcesses, AStoreIsWholeWhileProcessesWriteToItAndAfterTheyWereKilled) {
+    VerifyOptions options;
+    options.deep = true;
+    const auto is_whole = [&] {
+        const auto report = verify_store(store(), options);
+        EXPECT_TRUE(report.has_value()) << report.error().what;
+        if (!report) return std::uint64_t{0};
+        for (const Damage& damage : report->damages)
+            ADD_FAILURE() << describe(damage);
+        return report->change_count;
+    };
+    for (int life = 0; life < 3; ++life) {
+        WriterProcess one(store(), "0");
+        WriterProcess two(store(), "0");
+        ASSERT_GT(one.next().count, 0);
+        std::uint64_t before = 0;
+        for (int i = 0; i < 5; ++i) {
+            ASSERT_GT(two.next().count, 0);
+            const std::uint64_t now = is_whole();
+            EXPECT_GE(now, before);
+            before = now;
+        }
+        one.kill();
+        EXPECT_GE(is_whole(), before);
+        two.kill();
+        EXPECT_GE(is_whole(), before);
+    }
+    static_cast<void>(open());
+    EXPECT_GT(is_whole(), 0U);
 }
 
 }  // namespace

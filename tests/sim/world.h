@@ -97,6 +97,7 @@ class World {
     void check_equal();
     void check_log(std::size_t disk);
     void reopen_all();
+    void check_store(Process& process);
     void trace_disks();
     std::string differing() const;
 

@@ -1,6 +1,7 @@
 // What must hold: at every start, after every commit, and whenever the world has come to rest.
 
 #include "engine/history.h"
+#include "joinery/verify.h"
 #include "sim/world.h"
 
 #include <algorithm>
@@ -265,6 +266,7 @@ void World::reopen_all() {
         process->close();
         start(*process);
         if (has_failed()) return;
+        check_store(*process);
         for (const auto& [id, watched] : process->documents()) {
             const auto status = watched.core->status();
             if (status->digest != before[id]) {
@@ -275,6 +277,17 @@ void World::reopen_all() {
                 return fail_with(process->setup().host + ": " + id + " replays as something else");
             }
         }
+    }
+}
+
+/// Whatever happened to it, a store holds nothing that contradicts itself.
+void World::check_store(Process& process) {
+    VerifyOptions options;
+    options.deep = true;
+    const auto report = verify_store(process.core().store(), options);
+    if (!report) return fail_with(process.setup().host + ": " + std::string(report.error().what));
+    if (!report->is_sound()) {
+        fail_with(process.setup().host + ": " + describe(report->damages.front()));
     }
 }
 
