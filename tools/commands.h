@@ -21,6 +21,7 @@ struct Common {
 inline constexpr int kDone = 0;
 inline constexpr int kFailed = 1;
 inline constexpr int kWrongUsage = 2;
+inline constexpr int kFoundDamage = 3;
 
 struct ShowArguments {
     std::string document, path, at;
@@ -39,6 +40,10 @@ struct LogArguments {
 };
 struct DirectoryArguments {
     std::string directory;
+};
+struct VerifyArguments {
+    std::string document;
+    bool deep = false;
 };
 struct SyncArguments {
     std::string url;
@@ -72,6 +77,7 @@ int run_sync(const Common& common, const SyncArguments& arguments);
 int run_peer(const Common& common, const PeerArguments& arguments);
 int run_demo(const Common& common, const DemoArguments& arguments);
 int run_demo_peer(const Common& common, const PeerArguments& arguments);
+int run_verify(const Common& common, const VerifyArguments& arguments);
 int run_restore(const Common& common, const DirectoryArguments& arguments);
 
 }  // namespace joinery::tools

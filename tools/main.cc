@@ -131,6 +131,12 @@ class CommandLine {
                                 "/mnt/backup/ops --store ops.joinery",
                                 [this] { return run_restore(common_, directory_); });
         restore->add_option("DIR", directory_.directory, "The backup")->required();
+        CLI::App* verify = add("verify",
+                               "Check that a store or backup is whole; exit status 3: it is not",
+                               "ops/main --deep --store ops.joinery",
+                               [this] { return run_verify(common_, verify_); });
+        verify->add_option("DOC", verify_.document, "Only this document");
+        verify->add_flag("--deep", verify_.deep, "Every seal, and open documents from snapshots");
     }
 
     void linking() {
@@ -178,6 +184,7 @@ class CommandLine {
     ImportArguments import_;
     LogArguments log_;
     DirectoryArguments directory_;
+    VerifyArguments verify_;
     SyncArguments sync_;
     PeerArguments peer_;
     DemoArguments demo_;
