@@ -83,7 +83,10 @@ class ListReconciler {
             }
             const ElementIndex element = elements_[*current];
             if (!staying.contains(i)) JOINERY_TRY_VOID(move_behind(element, previous));
-            JOINERY_TRY_VOID(reconcile_slot(transaction_, list_, element, target_[i], options_));
+            if (current_[*current] != target_[i]) {
+                JOINERY_TRY_VOID(
+                    reconcile_slot(transaction_, list_, element, target_[i], options_));
+            }
             previous = element;
         }
         return {};
@@ -215,7 +218,10 @@ Result<void> reconcile_map(Transaction& transaction,
         JOINERY_TRY_VOID(transaction.erase(container, key));
     for (const auto& [name, value] : target) {
         JOINERY_TRY(const crdt::KeyIndex key, transaction.key(name));
-        JOINERY_TRY_VOID(reconcile_slot(transaction, container, key, value, options));
+        const Value* shown = state.shown(container, key).value;
+        const bool is_shown = shown != nullptr && value.is_scalar() && *shown == value.scalar();
+        if (!is_shown)
+            JOINERY_TRY_VOID(reconcile_slot(transaction, container, key, value, options));
     }
     return {};
 }

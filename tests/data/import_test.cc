@@ -1,4 +1,4 @@
-// That what an import made travels whatever its size.
+// What an import leaves alone, and that what it made travels whatever its size.
 
 #include "joinery/json.h"
 #include "tests/data/data_peer.h"
@@ -10,6 +10,26 @@ namespace joinery::testing {
 namespace {
 
 Plain json(std::string_view text) { return *parse_json(text); }
+
+std::string shown(const DataPeer& peer) { return *print_json(peer.view()); }
+
+/// Rules J2 and R2.
+TEST(Import, OfWhatIsShownLeavesWhatLostReadable) {
+    DataPeer a(1);
+    DataPeer b(2);
+    a.import(json(R"({"list":[{"id":1,"w":0}],"x":0})"), WallTime(1));
+    exchange(a, b);
+    a.import(json(R"({"list":[{"id":1,"w":1}],"x":1})"), WallTime(2));
+    b.import(json(R"({"list":[{"id":1,"w":2}],"x":2})"), WallTime(3));
+    exchange(a, b);
+    EXPECT_EQ(shown(a), R"({"list":[{"id":1,"w":2}],"x":2})");
+    EXPECT_FALSE(a.import(a.view(), WallTime(4)));
+    for (const char* path : {"/x", "/list/0/w"}) {
+        const auto lost = a.document().alternatives(path);
+        ASSERT_TRUE(lost.has_value());
+        EXPECT_EQ(lost->size(), 1U) << path;
+    }
+}
 
 /// {"k0":0,"k1":0,...}: that many operations.
 Plain wide_object(std::size_t size) {
