@@ -5,16 +5,27 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace joinery::tools {
 
+/// What a peer had to say while a command ran.
+struct HeldLog {
+    std::mutex mutex;
+    std::vector<std::string> lines;
+};
+
 /// What every subcommand takes.
 struct Common {
     std::string store;  ///< --store or $JOINERY_STORE; empty: not given.
     bool json = false;
+    /// Printed when the command is done; not when it failed, for then its error says it in one
+    /// line. Null: printed at once.
+    std::shared_ptr<HeldLog> log = std::make_shared<HeldLog>();
 };
 
 /// Exit statuses, as the contract says.

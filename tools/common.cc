@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -11,7 +12,12 @@
 namespace joinery::tools {
 
 int report(std::string_view what, std::string_view why) {
-    std::cerr << "joinery: " << what << ": " << why << '\n';
+    std::string line = "joinery: " + std::string(what) + ": " + std::string(why);
+    // What a user or another peer wrote may hold anything, and the line stays one.
+    for (char& byte : line) {
+        if (static_cast<unsigned char>(byte) < 0x20 || byte == 0x7f) byte = ' ';
+    }
+    std::cerr << line << '\n';
     return kFailed;
 }
 
@@ -25,14 +31,24 @@ std::unique_ptr<Peer> open_peer(const Common& common, bool create, std::string n
         return nullptr;
     }
     auto store = open_store(common.store, create);
+    if (!store && store.error().code == Errc::not_found && !create) {
+        report(common.store, "no store is here; the commands that write, such as import, make one");
+        return nullptr;
+    }
     if (!store) {
         report(common.store, store.error());
         return nullptr;
     }
     Options options;
     options.name = std::move(name);
-    options.log = [](LogLevel level, std::string_view text) {
-        if (level >= LogLevel::warning) std::cerr << "joinery: " << text << '\n';
+    options.log = [log = common.log](LogLevel level, std::string_view text) {
+        if (level < LogLevel::warning) return;
+        if (!log) {
+            std::cerr << "joinery: " << text << '\n';
+            return;
+        }
+        const std::lock_guard lock(log->mutex);
+        log->lines.emplace_back(text);
     };
     auto peer = Peer::open(*std::move(store), std::move(options));
     if (!peer) {
@@ -43,26 +59,37 @@ std::unique_ptr<Peer> open_peer(const Common& common, bool create, std::string n
 }
 
 int with_document(const Common& common,
-                  std::string_view id,
+                  const Subject& subject,
                   bool create,
                   const std::function<Result<void>(Peer&, Document&)>& body) {
     const auto peer = open_peer(common, create);
     if (!peer) return kFailed;
+    const std::string id(subject.document);
     auto document = peer->document(id, create);
-    if (!document) return report(id, document.error());
+    if (!document) return report(id.empty() ? "DOC" : id, document.error());
     const auto done = body(*peer, *document);
-    if (!done) return report(id, done.error());
-    return kDone;
+    if (done) return kDone;
+    return report(subject.path.empty() ? id : id + " " + std::string(subject.path), done.error());
+}
+
+std::optional<Version> read_version(std::string_view text) {
+    auto version = Version::parse(text);
+    if (version) return *std::move(version);
+    report("version " + std::string(text), version.error());
+    return std::nullopt;
 }
 
 Result<std::string> read_file(const std::string& name) {
     if (name == "-") {
         return std::string(std::istreambuf_iterator<char>(std::cin), {});
     }
+    std::error_code error;
+    if (!std::filesystem::exists(name, error)) return fail(Errc::not_found, "no such file");
+    if (std::filesystem::is_directory(name, error)) return fail(Errc::io, "this is a directory");
     std::ifstream in(name, std::ios::binary);
-    if (!in) return fail(Errc::io, "the file cannot be read");
+    if (!in) return fail(Errc::io, "the file cannot be read; is it yours to read?");
     std::string text(std::istreambuf_iterator<char>(in), {});
-    if (in.bad()) return fail(Errc::io, "the file cannot be read");
+    if (in.bad()) return fail(Errc::io, "the file cannot be read to its end");
     return text;
 }
 

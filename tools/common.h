@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,11 +23,19 @@ void print_line(std::string_view text);
 /// Opens the store that @p common names, made if @p create; prints the error where there is one.
 std::unique_ptr<Peer> open_peer(const Common& common, bool create, std::string name = {});
 
+/// A document, and the place in it that a command is about: what its errors name.
+struct Subject {
+    std::string_view document, path;
+};
+
 /// Opens the store and a document in it, and calls @p body; prints its Error.
 int with_document(const Common& common,
-                  std::string_view id,
+                  const Subject& subject,
                   bool create,
                   const std::function<Result<void>(Peer&, Document&)>& body);
+
+/// Reads a VERSION; none where @p text is none of its forms, which has been printed then.
+std::optional<Version> read_version(std::string_view text);
 
 /// Reads a whole file, or standard input for "-".
 Result<std::string> read_file(const std::string& name);

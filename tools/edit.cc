@@ -11,8 +11,9 @@ int edit(const Common& common,
          const EditArguments& arguments,
          bool create,
          const std::function<Result<void>(Tx&)>& body) {
+    const Subject subject{arguments.document, arguments.path};
     return with_document(
-        common, arguments.document, create, [&](Peer& peer, Document& document) -> Result<void> {
+        common, subject, create, [&](Peer& peer, Document& document) -> Result<void> {
             JOINERY_TRY(const Receipt receipt, document.transact(body, arguments.message));
             JOINERY_TRY_VOID(peer.flush());
             if (common.json) {
@@ -32,12 +33,19 @@ int edit(const Common& common,
         });
 }
 
+/// Enough of what was given to know it again.
+std::string shortened(const std::string& text) {
+    constexpr std::size_t kSizeMax = 40;
+    return text.size() <= kSizeMax ? text : text.substr(0, kSizeMax) + "...";
+}
+
 int edit_value(const Common& common,
                const EditArguments& arguments,
                const std::function<Result<void>(Tx&, const Plain&)>& body) {
     const auto value = parse_json(arguments.value);
     if (!value) {
-        return report("value is not JSON (a string needs its quotes)", value.error());
+        return report("value " + shortened(arguments.value),
+                      std::string(value.error().what) + "; a string needs its quotes: '\"text\"'");
     }
     return edit(common, arguments, true, [&](Tx& tx) { return body(tx, *value); });
 }

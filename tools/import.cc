@@ -11,11 +11,14 @@ int run_import(const Common& common, const ImportArguments& arguments) {
         return report(arguments.file + " at byte " + std::to_string(value.error().at),
                       value.error());
     }
-    if (!value->is_object()) return report(arguments.file, "a document is a JSON object");
+    if (!value->is_object()) return report(arguments.file, "a document is a JSON object: {...}");
     SetOptions options;
     if (!arguments.array_keys.empty()) options.array_keys = arguments.array_keys;
     return with_document(
-        common, arguments.document, true, [&](Peer& peer, Document& document) -> Result<void> {
+        common,
+        {arguments.document, {}},
+        true,
+        [&](Peer& peer, Document& document) -> Result<void> {
             JOINERY_TRY(const Receipt receipt,
                         document.transact([&](Tx& tx) { return tx.set("", *value, options); },
                                           arguments.message));

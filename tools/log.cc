@@ -70,29 +70,31 @@ bool touches(const ChangeInfo& change, std::string_view path) {
 }  // namespace
 
 int run_log(const Common& common, const LogArguments& arguments) {
-    return with_document(
-        common, arguments.document, false, [&](Peer&, Document& document) -> Result<void> {
-            Version since = Version::none();
-            if (!arguments.since.empty()) {
-                JOINERY_TRY(since, Version::parse(arguments.since));
-            }
-            // With a path, what is beneath it is counted, not what is read.
-            const std::size_t limit = arguments.limit.value_or(SIZE_MAX);
-            const std::size_t read_limit = arguments.path.empty() ? limit : SIZE_MAX;
-            JOINERY_TRY(const auto changes, document.log(read_limit, since));
-            std::size_t count = 0;
-            for (const ChangeInfo& change : changes) {
-                if (count == limit) break;
-                if (!arguments.path.empty() && !touches(change, arguments.path)) continue;
-                ++count;
-                if (common.json) {
-                    print_line(json_of(change));
-                } else {
-                    print_change(change);
-                }
-            }
-            return {};
-        });
+    const auto since = read_version(arguments.since.empty() ? "#0" : arguments.since);
+    if (!since) return kFailed;
+    return with_document(common,
+                         {arguments.document, arguments.path},
+                         false,
+                         [&](Peer&, Document& document) -> Result<void> {
+                             // With a path, what is beneath it is counted, not what is read.
+                             const std::size_t limit = arguments.limit.value_or(SIZE_MAX);
+                             const std::size_t read_limit =
+                                 arguments.path.empty() ? limit : SIZE_MAX;
+                             JOINERY_TRY(const auto changes, document.log(read_limit, *since));
+                             std::size_t count = 0;
+                             for (const ChangeInfo& change : changes) {
+                                 if (count == limit) break;
+                                 if (!arguments.path.empty() && !touches(change, arguments.path))
+                                     continue;
+                                 ++count;
+                                 if (common.json) {
+                                     print_line(json_of(change));
+                                 } else {
+                                     print_change(change);
+                                 }
+                             }
+                             return {};
+                         });
 }
 
 }  // namespace joinery::tools

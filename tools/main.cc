@@ -1,18 +1,64 @@
 // The command line of `joinery`: which arguments there are, and which function runs them.
 
-#include "tools/commands.h"
+#include "tools/common.h"
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <functional>
+#include <iostream>
+#include <string>
 
 namespace joinery::tools {
 namespace {
+
+constexpr const char* kBegin =
+    "Begin with:\n"
+    "  export JOINERY_STORE=ops.joinery\n"
+    "  joinery set ops/main '' '{\"panels\":[{\"title\":\"CPU\"}]}'\n"
+    "  joinery show ops/main\n"
+    "`joinery COMMAND --help` has an example of each command.";
+
+/// @p text as a number of 64 bits; CLI11 would take the nearest one.
+std::int64_t whole_number(const std::string& name, const std::string& text) {
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc() || end != text.data() + text.size()) {
+        throw CLI::ValidationError(name, "'" + text + "' is not a whole number of 64 bits");
+    }
+    return number;
+}
+
+/// Empty, or what is wrong with @p text; also "nan" is.
+std::string seconds_error(const std::string& text) {
+    double seconds = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    const bool is_number = error == std::errc() && end == text.data() + text.size();
+    if (is_number && seconds >= 0.001 && seconds <= 1e6) return {};
+    return "'" + text + "' is no number of seconds from 0.001 to 1000000";
+}
+
+/// Prints the one line that says what is wrong with the arguments.
+int wrong_usage(const CLI::App& app, const CLI::ParseError& error) {
+    const auto chosen = app.get_subcommands();
+    const auto rest = app.remaining(true);
+    std::string why = error.what();
+    std::string help = "joinery --help";
+    if (!chosen.empty()) {
+        help = "joinery " + chosen.front()->get_name() + " --help";
+    } else if (!rest.empty() && !rest.front().starts_with('-')) {
+        why = "there is no subcommand '" + rest.front() + "'";
+    }
+    report("wrong usage", why + "; `" + help + "` says how");
+    return kWrongUsage;
+}
 
 /// Declares the subcommands and remembers the one that was asked for.
 class CommandLine {
   public:
     int run(int argc, char** argv) {
         app_.require_subcommand(1);
+        app_.set_version_flag("--version", "joinery " JOINERY_VERSION);
+        app_.footer(kBegin);
         app_.fallthrough();
         app_.add_option("--store", common_.store, "The store's directory")
             ->envname("JOINERY_STORE")
@@ -26,19 +72,32 @@ class CommandLine {
         try {
             app_.parse(argc, argv);
         } catch (const CLI::ParseError& error) {
-            // CLI11 reports by exceptions; they end here.
-            return app_.exit(error) == 0 ? kDone : kWrongUsage;
+            // CLI11 reports by exceptions, a call for help too; they end here.
+            if (error.get_exit_code() != 0) return wrong_usage(app_, error);
+            app_.exit(error);
+            return ended_with(kDone);
         }
-        return chosen_();
+        return ended_with(chosen_());
     }
 
   private:
+    /// Where the output is a file on a full disk, say, the output is lost and the status says so.
+    int ended_with(int status) const {
+        std::cout.flush();
+        if (status != kDone) return status;
+        for (const std::string& line : common_.log->lines)
+            std::cerr << "joinery: " << line << '\n';
+        if (std::cout) return status;
+        return report("standard output", "what was printed could not be written");
+    }
+
     CLI::App* add(const std::string& name,
                   const std::string& summary,
                   const std::string& example,
                   const std::function<int()>& body) {
         CLI::App* command = app_.add_subcommand(name, summary);
-        command->footer("Example:\n  joinery " + name + " " + example);
+        command->footer("Example, where $JOINERY_STORE names the store:\n  joinery " + name +
+                        (example.empty() ? "" : " " + example));
         command->final_callback([this, body] { chosen_ = body; });
         return command;
     }
@@ -46,7 +105,7 @@ class CommandLine {
     void playing() {
         CLI::App* demo = add("demo",
                              "Show all of it on this machine: sync, partition, clash, kill -9",
-                             "--peers 4 --keep /tmp/demo",
+                             "--peers 4 --seed 2",
                              [this] { return run_demo(common_, demo_); });
         demo->add_option("--peers", demo_.peer_count, "How many")
             ->check(CLI::Range(2, 16))
@@ -63,11 +122,11 @@ class CommandLine {
     }
 
     void reading() {
-        add("ls", "List the documents", "--store ops.joinery", [this] { return run_ls(common_); });
-        CLI::App* show = add("show",
-                             "Print a value of a document as JSON",
-                             "ops/main /widgets/cpu --at '#12'",
-                             [this] { return run_show(common_, show_); });
+        add("ls", "List the documents", "", [this] { return run_ls(common_); });
+        CLI::App* show = add(
+            "show", "Print a value of a document as JSON", "ops/main /panels --at '#1'", [this] {
+                return run_show(common_, show_);
+            });
         document(show, show_.document);
         show->add_option("PATH", show_.path, "JSON Pointer; none: the whole document");
         version(show);
@@ -78,12 +137,20 @@ class CommandLine {
         document(exporting, show_.document);
         version(exporting);
         CLI::App* log =
-            add("log", "List changes, newest first", "ops/main /widgets --limit 10", [this] {
+            add("log", "List changes, newest first", "ops/main /panels --limit 10", [this] {
                 return run_log(common_, log_);
             });
         document(log, log_.document);
         log->add_option("PATH", log_.path, "Only changes at or beneath this JSON Pointer");
-        log->add_option("--limit", log_.limit, "At most so many")->type_name("N");
+        log->add_option_function<std::string>(
+               "--limit",
+               [this](const std::string& text) {
+                   const std::int64_t limit = whole_number("--limit", text);
+                   if (limit < 0) throw CLI::ValidationError("--limit", "it is below 0");
+                   log_.limit = static_cast<std::uint64_t>(limit);
+               },
+               "At most so many")
+            ->type_name("N");
         log->add_option("--since", log_.since, "Only changes after this version")
             ->type_name("VERSION");
     }
@@ -91,23 +158,27 @@ class CommandLine {
     void editing() {
         CLI::App* set = edit("set",
                              "Make a value equal to JSON by the smallest change",
-                             "ops/main /widgets/cpu/title '\"CPU\"'",
+                             "ops/main /panels '[{\"title\":\"CPU\"},{\"title\":\"Disk\"}]'",
                              run_set);
         set->add_option("JSON", edit_.value, "The value; a string needs its quotes")->required();
-        edit("erase", "Erase a value", "ops/main /widgets/cpu", run_erase);
+        edit("erase", "Erase a value", "ops/main /panels/0/title", run_erase);
         CLI::App* inc = edit("inc", "Add to a counter", "ops/main /visits 5", run_inc);
-        inc->add_option("N", edit_.delta, "How much; may be negative")->default_val(1);
+        inc->add_option_function<std::string>(
+               "N",
+               [this](const std::string& text) { edit_.delta = whole_number("N", text); },
+               "How much, 1 without it; may be negative")
+            ->type_name("INT");
         CLI::App* insert = edit("insert",
                                 "Insert into a list so that it stands at the index",
                                 "ops/main /panels/0 '{\"title\":\"New\"}'",
                                 run_insert);
         insert->add_option("JSON", edit_.value, "The value")->required();
         CLI::App* move = edit(
-            "move", "Move an element within its list", "ops/main /panels/3 /panels/0", run_move);
+            "move", "Move an element within its list", "ops/main /panels/1 /panels/0", run_move);
         move->add_option("TO", edit_.to, "JSON Pointer with the final index")->required();
         CLI::App* import = add("import",
                                "Make a document equal to a JSON file by the smallest change",
-                               "ops/main dashboard.json -m 'from Grafana'",
+                               "ops/main ops.json -m 'from a file'",
                                [this] { return run_import(common_, import_); });
         document(import, import_.document);
         import->add_option("FILE", import_.file, "JSON file; - for standard input")->required();
@@ -118,17 +189,15 @@ class CommandLine {
     }
 
     void storing() {
-        add("id", "Print this store's key and actor", "--store ops.joinery", [this] {
-            return run_id(common_);
-        });
+        add("id", "Print this store's key and actor", "", [this] { return run_id(common_); });
         CLI::App* backup =
-            add("backup", "Copy the store, also while others use it", "/mnt/backup/ops", [this] {
+            add("backup", "Copy the store, also while others use it", "ops.backup", [this] {
                 return run_backup(common_, directory_);
             });
         backup->add_option("DIR", directory_.directory, "An empty or new directory")->required();
         CLI::App* restore = add("restore",
                                 "Make a store from a backup, under a fresh actor",
-                                "/mnt/backup/ops --store ops.joinery",
+                                "ops.backup --store restored.joinery",
                                 [this] { return run_restore(common_, directory_); });
         restore->add_option("DIR", directory_.directory, "The backup")->required();
         CLI::App* verify = add("verify",
@@ -146,10 +215,13 @@ class CommandLine {
                              [this] { return run_sync(common_, sync_); });
         sync->add_option("URL", sync_.url, "tcp://HOST:PORT of a running peer")->required();
         sync->add_option("PATTERN", sync_.patterns, "Documents, such as 'ops/*'; none: all");
-        sync->add_option("--timeout", sync_.timeout_s, "Seconds to wait at most")->default_val(30);
+        sync->add_option("--timeout", sync_.timeout_s, "Seconds to wait at most")
+            ->type_name("S")
+            ->check(seconds_error)
+            ->default_val(30);
         CLI::App* peer = add("peer",
                              "Run until stopped, in step with other peers",
-                             "--listen tcp://127.0.0.1:7701 --connect tcp://127.0.0.1:7702",
+                             "--listen tcp://127.0.0.1:7701",
                              [this] { return run_peer(common_, peer_); });
         peer->add_option("--listen", peer_.listen, "Accept links here; port 0 picks one")
             ->type_name("URL");

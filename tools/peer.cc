@@ -20,6 +20,11 @@ std::string status_line(const PeerStatus& status) {
            std::to_string(status.divergence_count) + " divergence alarms";
 }
 
+/// A line of its own; with --json an object of its own.
+void say(const Common& common, const std::string& what, const std::string& value) {
+    print_line(common.json ? JsonObject().text(what, value).str() : what + " " + value);
+}
+
 }  // namespace
 
 int run_peer(const Common& common, const PeerArguments& arguments) {
@@ -30,18 +35,20 @@ int run_peer(const Common& common, const PeerArguments& arguments) {
     sigaddset(&stop, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &stop, nullptr);
 
-    const auto peer = open_peer(common, true, arguments.name);
+    Common at_once = common;
+    at_once.log = nullptr;
+    const auto peer = open_peer(at_once, true, arguments.name);
     if (!peer) return kFailed;
     for (const std::string& url : arguments.listen) {
         const auto bound = peer->listen(url);
         if (!bound) return report(url, bound.error());
-        print_line("listening " + *bound);
+        say(common, "listening", *bound);
     }
     for (const std::string& url : arguments.connect) {
         const auto done = peer->connect(url);
         if (!done) return report(url, done.error());
     }
-    print_line("key " + to_hex(peer->status().device.view()));
+    say(common, "key", to_hex(peer->status().device.view()));
     std::cout.flush();
     const bool is_terminal = isatty(STDERR_FILENO) == 1;
     timespec second{};

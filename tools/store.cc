@@ -59,8 +59,14 @@ int run_backup(const Common& common, const DirectoryArguments& arguments) {
         return report("store", "none given; pass --store DIR or set JOINERY_STORE");
     }
     const auto done = backup_store(common.store, arguments.directory);
-    if (!done) return report(arguments.directory, done.error());
-    print_line("backed up to " + arguments.directory);
+    if (!done)
+        return report("backup of " + common.store + " to " + arguments.directory, done.error());
+    if (common.json) {
+        print_line(
+            JsonObject().text("store", common.store).text("backup", arguments.directory).str());
+    } else {
+        print_line("backed up to " + arguments.directory);
+    }
     return kDone;
 }
 
@@ -69,8 +75,15 @@ int run_restore(const Common& common, const DirectoryArguments& arguments) {
         return report("store", "none given; pass --store DIR or set JOINERY_STORE");
     }
     const auto done = restore_store(arguments.directory, common.store);
-    if (!done) return report(arguments.directory, done.error());
-    print_line("restored to " + common.store + "; it writes as a new actor");
+    if (!done) {
+        return report("restore of " + arguments.directory + " to " + common.store, done.error());
+    }
+    if (common.json) {
+        print_line(
+            JsonObject().text("store", common.store).text("backup", arguments.directory).str());
+    } else {
+        print_line("restored to " + common.store + "; it writes as a new actor");
+    }
     return kDone;
 }
 

@@ -9,6 +9,15 @@ constexpr std::chrono::milliseconds kTickInterval{1000};
 constexpr std::chrono::milliseconds kRetryDelayMin{200};
 constexpr std::chrono::milliseconds kRetryDelayMax{30000};
 
+Error no_transport() {
+    return fail(Errc::unsupported, "no transport for that URL; this version speaks tcp://");
+}
+
+/// Whether dialling again cannot help, unless somebody changes the URL.
+bool is_for_good(const Error& error) {
+    return error.code == Errc::malformed || error.code == Errc::unsupported;
+}
+
 }  // namespace
 
 Links::Links(Strand& strand,
@@ -49,9 +58,7 @@ Transport* Links::transport_for(std::string_view url) {
 
 Result<std::string> Links::listen(std::string_view url) {
     Transport* transport = transport_for(url);
-    if (transport == nullptr) {
-        return fail(Errc::unsupported, "no transport for that URL; this version speaks tcp://");
-    }
+    if (transport == nullptr) return no_transport();
     JOINERY_TRY(auto listener, transport->listen(url, [this](Result<std::unique_ptr<Link>> link) {
         if (!link) return log(LogLevel::warning, std::string(link.error().what));
         const std::string remote = (*link)->remote();
@@ -76,10 +83,12 @@ auto Links::with(const Handle& connection, Verb verb) {
     };
 }
 
-void Links::keep_connected(std::string url) {
+Result<void> Links::keep_connected(std::string url) {
+    if (transport_for(url) == nullptr) return no_transport();
     const Handle connection = add(std::move(url));
     connection->keep = true;
     dial(connection);
+    return {};
 }
 
 Result<void> Links::drop(std::string_view url) {
@@ -119,8 +128,7 @@ void Links::sync(std::string url,
 void Links::dial(const Handle& connection) {
     Transport* transport = transport_for(connection->url);
     if (transport == nullptr) {
-        const Error error =
-            fail(Errc::unsupported, "no transport for that URL; this version speaks tcp://");
+        const Error error = no_transport();
         strand_.post(with(connection, [this, error](const Handle& it) { ended(it, error); }));
         return;
     }
@@ -233,7 +241,13 @@ void Links::finish_sync(Connection& connection, Result<SyncReport> report) {
 void Links::ended(const Handle& connection, const Result<void>& how) {
     // A time limit and a broken link may both come.
     if (std::exchange(connection->is_ending, true)) return;
-    if (!how) connection->error = how.error().what;
+    if (!how) {
+        const bool is_news = connection->error != how.error().what;
+        if (is_news && connection->keep && is_for_good(how.error())) {
+            log(LogLevel::warning, connection->url + ": " + std::string(how.error().what));
+        }
+        connection->error = how.error().what;
+    }
     if (connection->session) take_events(connection);
     finish_sync(*connection,
                 how ? fail(Errc::disconnected, "the other side hung up early") : how.error());

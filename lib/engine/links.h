@@ -40,8 +40,9 @@ class Links {
     ~Links();
 
     Result<std::string> listen(std::string_view url);
-    /// Dials, and dials again when the link breaks.
-    void keep_connected(std::string url);
+    /// Dials, and dials again when the link breaks; `unsupported` where no transport knows the
+    /// scheme.
+    Result<void> keep_connected(std::string url);
     /// Ends the link to @p url that keep_connected() keeps, and dials it no more.
     Result<void> drop(std::string_view url);
     /// Dials once; @p done is called once.

@@ -84,10 +84,8 @@ class PeerImpl : public Peer {
     }
 
     Result<void> connect(std::string_view url) override {
-        return on_io<Result<void>>([&]() -> Result<void> {
-            engine_->links().keep_connected(std::string(url));
-            return {};
-        });
+        return on_io<Result<void>>(
+            [&] { return engine_->links().keep_connected(std::string(url)); });
     }
 
     Result<void> disconnect(std::string_view url) override {

@@ -152,6 +152,8 @@ Result<void> TxCore::increment(std::string_view path, std::int64_t delta) {
     if (!shown.nothing() && shown.kind != crdt::Kind::counter) {
         return fail(Errc::conflict, "what is there is no counter; erase it first");
     }
+    // A counter that is there already is not made by adding nothing.
+    if (!shown.nothing() && delta == 0) return {};
     JOINERY_TRY(const auto counter, transaction_.counter_at(slot.container, slot.key));
     return transaction_.increment(counter, delta);
 }

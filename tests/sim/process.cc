@@ -59,7 +59,7 @@ void Process::start() {
     const auto url = engine_->links().listen("mem://" + setup_.host);
     if (!url) on_fault_("cannot listen: " + std::string(url.error().what));
     for (const std::string& dial : setup_.dials)
-        engine_->links().keep_connected(dial);
+        if (!engine_->links().keep_connected(dial)) on_fault_("cannot dial " + dial);
     open_all();
 }
 

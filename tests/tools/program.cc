@@ -16,24 +16,23 @@ namespace {
 
 constexpr int kPatienceMs = 30000;
 
-/// Starts `joinery` with these as its standard streams.
-pid_t start(const Arguments& arguments, int in, int out, int err) {
+/// Starts @p program with these as its standard streams.
+pid_t start(const char* program, const Arguments& arguments, int in, int out, int err) {
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, err, STDERR_FILENO);
-    Arguments all{"joinery"};
+    Arguments all{program};
     all.insert(all.end(), arguments.begin(), arguments.end());
     std::vector<char*> pointers;
     for (std::string& argument : all)
         pointers.push_back(argument.data());
     pointers.push_back(nullptr);
     pid_t process = -1;
-    const int status =
-        posix_spawn(&process, JOINERY_PROGRAM, &actions, nullptr, pointers.data(), environ);
+    const int status = posix_spawn(&process, program, &actions, nullptr, pointers.data(), environ);
     posix_spawn_file_actions_destroy(&actions);
-    if (status != 0) throw std::runtime_error("cannot start " JOINERY_PROGRAM);
+    if (status != 0) throw std::runtime_error("cannot start " + std::string(program));
     return process;
 }
 
@@ -64,9 +63,7 @@ std::string read_all(int file) {
     return text;
 }
 
-}  // namespace
-
-Outcome run_program(const Arguments& arguments, std::string_view input) {
+Outcome run(const char* program, const Arguments& arguments, std::string_view input) {
     const int in = unnamed_file();
     if (write(in, input.data(), input.size()) != static_cast<ssize_t>(input.size())) {
         throw std::runtime_error("cannot write a temporary file");
@@ -75,18 +72,29 @@ Outcome run_program(const Arguments& arguments, std::string_view input) {
     const int out = unnamed_file();
     const int err = unnamed_file();
     Outcome outcome;
-    outcome.status = wait_status(start(arguments, in, out, err));
+    outcome.status = wait_status(start(program, arguments, in, out, err));
     close(in);
     outcome.out = read_all(out);
     outcome.err = read_all(err);
     return outcome;
 }
 
+}  // namespace
+
+Outcome run_program(const Arguments& arguments, std::string_view input) {
+    return run(JOINERY_PROGRAM, arguments, input);
+}
+
+Outcome run_shell(const std::string& script) {
+    const std::string folder = std::filesystem::path(JOINERY_PROGRAM).parent_path().string();
+    return run("/bin/sh", {"-c", "PATH='" + folder + "':\"$PATH\"\n" + script}, {});
+}
+
 Running::Running(const Arguments& arguments, bool with_errors) {
     int out[2] = {-1, -1};
     if (pipe2(out, O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
     const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    process_ = start(arguments, null, out[1], with_errors ? out[1] : null);
+    process_ = start(JOINERY_PROGRAM, arguments, null, out[1], with_errors ? out[1] : null);
     close(null);
     close(out[1]);
     from_ = out[0];

@@ -45,6 +45,9 @@ class Running {
 /// Runs `joinery` to its end, with @p input on standard input.
 Outcome run_program(const Arguments& arguments, std::string_view input = {});
 
+/// Runs @p script in a shell that finds `joinery`.
+Outcome run_shell(const std::string& script);
+
 /// A test with a folder of its own, which goes with it, and no $JOINERY_STORE.
 class ProgramTest : public ::testing::Test {
   protected:

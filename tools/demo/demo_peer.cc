@@ -138,7 +138,9 @@ class DemoPeer {
 }  // namespace
 
 int run_demo_peer(const Common& common, const PeerArguments& arguments) {
-    const auto peer = open_peer(common, true, arguments.name);
+    Common at_once = common;
+    at_once.log = nullptr;
+    const auto peer = open_peer(at_once, true, arguments.name);
     if (!peer) return kFailed;
     auto document = peer->document(kDocument);
     if (!document) return report(kDocument, document.error());

@@ -105,7 +105,7 @@ class Peer {
 
     /// Accepts links at @p url (tcp://127.0.0.1:0 picks a port); the URL really bound.
     virtual Result<std::string> listen(std::string_view url) = 0;
-    /// Keeps a link to @p url, dialling again after a while when it breaks.
+    /// Keeps a link to @p url, dialling again when it breaks. `unsupported` for an unknown scheme.
     virtual Result<void> connect(std::string_view url) = 0;
     /// Ends the link to @p url that connect() keeps, and dials it no more; `not_found` without one.
     virtual Result<void> disconnect(std::string_view url) = 0;
