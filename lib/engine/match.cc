@@ -2,6 +2,7 @@
 
 #include "crdt/cursor.h"
 #include "crdt/hash.h"
+#include "engine/similar.h"
 
 #include <algorithm>
 #include <map>
@@ -10,6 +11,10 @@ namespace joinery::detail {
 namespace {
 
 constexpr std::size_t kPairMax = 4'000'000;
+/// Thousandths of two elements that are equal if one is the other after an edit; after its key
+/// field was changed too.
+constexpr std::uint64_t kEditedShareMin = 500;
+constexpr std::uint64_t kRenamedShareMin = 750;
 
 /// Bytes that are equal exactly for equal plain data.
 void append_canonical(const Plain& value, crdt::ByteWriter& out) {
@@ -43,7 +48,24 @@ Bytes canonical_bytes(const Plain& value) {
     return bytes;
 }
 
-/// Matches the stretch [c0, c1) of current with [t0, t1) of target, between equal elements.
+/// Matches in order what stands between matched elements: scalars with scalars, and elements of one
+/// sort where both sides have as many.
+void match_by_place(const PlainArray& current,
+                    const PlainArray& target,
+                    std::size_t c0,
+                    std::size_t c1,
+                    std::size_t t0,
+                    std::size_t t1,
+                    ListMatch& match) {
+    const bool as_many = c1 - c0 == t1 - t0;
+    for (; c0 < c1 && t0 < t1; ++c0, ++t0) {
+        const bool fits = as_many || (current[c0].is_scalar() && target[t0].is_scalar());
+        if (fits && current[c0].data.index() == target[t0].data.index()) match.current_of[t0] = c0;
+    }
+}
+
+/// Matches the stretch [c0, c1) of current with [t0, t1) of target, between equal elements: first
+/// those that are similar, then by place.
 void match_stretch(const PlainArray& current,
                    std::size_t c0,
                    std::size_t c1,
@@ -51,9 +73,18 @@ void match_stretch(const PlainArray& current,
                    std::size_t t0,
                    std::size_t t1,
                    ListMatch& match) {
-    for (; c0 < c1 && t0 < t1; ++c0, ++t0) {
-        if (current[c0].data.index() == target[t0].data.index()) match.current_of[t0] = c0;
+    const auto pairs = similar_pairs_in_order(std::span(current).subspan(c0, c1 - c0),
+                                              std::span(target).subspan(t0, t1 - t0),
+                                              kEditedShareMin);
+    std::size_t c = c0;
+    std::size_t t = t0;
+    for (const auto& [i, j] : pairs) {
+        match_by_place(current, target, c, c0 + i, t, t0 + j, match);
+        match.current_of[t0 + j] = c0 + i;
+        c = c0 + i + 1;
+        t = t0 + j + 1;
     }
+    match_by_place(current, target, c, c1, t, t1, match);
 }
 
 /// The pairs of a longest common subsequence of the middle parts, in order.
@@ -102,6 +133,31 @@ std::vector<std::pair<std::size_t, std::size_t>> greedy_pairs(std::span<const By
     return pairs;
 }
 
+/// Matches elements whose key is gone with elements whose key is new, where they are the same but
+/// for that: what else was edited in them concurrently stays.
+void match_renamed(const PlainArray& current, const PlainArray& target, ListMatch& match) {
+    std::vector<bool> matched(current.size(), false);
+    for (const auto& index : match.current_of) {
+        if (index) matched[*index] = true;
+    }
+    std::vector<const Plain*> gone;
+    std::vector<std::size_t> gone_at;
+    for (std::size_t i = 0; i < current.size(); ++i) {
+        if (matched[i]) continue;
+        gone.push_back(&current[i]);
+        gone_at.push_back(i);
+    }
+    std::vector<const Plain*> fresh;
+    std::vector<std::size_t> fresh_at;
+    for (std::size_t j = 0; j < target.size(); ++j) {
+        if (match.current_of[j]) continue;
+        fresh.push_back(&target[j]);
+        fresh_at.push_back(j);
+    }
+    for (const auto& [i, j] : similar_pairs(gone, fresh, kRenamedShareMin))
+        match.current_of[fresh_at[j]] = gone_at[i];
+}
+
 std::vector<Bytes> canonical_all(std::span<const Plain> values) {
     std::vector<Bytes> out;
     out.reserve(values.size());
@@ -142,6 +198,7 @@ ListMatch match_by_key(const PlainArray& current,
         match.current_of.push_back(found == by_key.end() ? std::nullopt
                                                          : std::optional(found->second));
     }
+    match_renamed(current, target, match);
     return match;
 }
 

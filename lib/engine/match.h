@@ -23,12 +23,14 @@ struct ListMatch {
 /// a value of its own; empty if there is none, or no element.
 std::string_view key_field(const PlainArray& target, std::span<const std::string> fields);
 
-/// Elements with equal values at @p field match.
+/// Elements with equal values at @p field match; then those whose value there is gone with those
+/// whose value is new, where three quarters of what is in them are equal.
 ListMatch match_by_key(const PlainArray& current, const PlainArray& target, std::string_view field);
 
-/// Equal elements match along a longest common subsequence; between those, elements of one sort
-/// (scalar, object, array) match in order, so that an element that was edited stays the element
-/// that it was.
+/// Equal elements match along a longest common subsequence; between those match in order the
+/// objects and arrays that share the most, at least half; between those again elements of one sort
+/// (scalar, object, array), where as many are on both sides. So an element that was edited stays
+/// the element that it was, and one that is new is new.
 /// @par Cost
 /// O(n m) after the common ends are cut off; past four million pairs equal elements match greedily.
 ListMatch match_by_content(const PlainArray& current, const PlainArray& target);

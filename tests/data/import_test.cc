@@ -1,4 +1,5 @@
-// What an import leaves alone, and that what it made travels whatever its size.
+// What an import takes for the same element, what it leaves alone, and that what it made travels
+// whatever its size.
 
 #include "joinery/json.h"
 #include "tests/data/data_peer.h"
@@ -29,6 +30,41 @@ TEST(Import, OfWhatIsShownLeavesWhatLostReadable) {
         ASSERT_TRUE(lost.has_value());
         EXPECT_EQ(lost->size(), 1U) << path;
     }
+}
+
+/// What two peers show after one imports @p left and the other @p right on @p base.
+std::string merged(std::string_view base, std::string_view left, std::string_view right) {
+    DataPeer a(1);
+    DataPeer b(2);
+    a.import(json(base), WallTime(1));
+    exchange(a, b);
+    a.import(json(left), WallTime(2));
+    b.import(json(right), WallTime(3));
+    exchange(a, b);
+    EXPECT_EQ(a.digest(), b.digest());
+    return shown(a);
+}
+
+/// Rule J2, as the next three.
+TEST(Import, OfARenumberedElementKeepsWhatOthersEditInIt) {
+    EXPECT_EQ(merged(R"({"panels":[{"a":1,"b":2,"c":3,"id":7}]})",
+                     R"({"panels":[{"a":1,"b":2,"c":3,"id":8}]})",
+                     R"({"panels":[{"a":9,"b":2,"c":3,"id":7}]})"),
+              R"({"panels":[{"a":9,"b":2,"c":3,"id":8}]})");
+}
+
+TEST(Import, TellsANewElementFromAnEditedOneBesideIt) {
+    EXPECT_EQ(merged(R"({"items":[{"q":1,"t":"x","w":2}]})",
+                     R"({"items":[{"new":true,"text":"front"},{"q":5,"t":"x","w":2}]})",
+                     R"({"items":[{"q":1,"t":"x","w":3}]})"),
+              R"({"items":[{"new":true,"text":"front"},{"q":5,"t":"x","w":3}]})");
+}
+
+TEST(Import, TakesAnElementInItsPlaceForTheOneThatWasThereHoweverEdited) {
+    EXPECT_EQ(merged(R"({"items":[1,{"q":1,"t":"x"},3]})",
+                     R"({"items":[1,{"q":2,"t":"y"},3]})",
+                     R"({"items":[1,{"q":1,"t":"x","w":3},3]})"),
+              R"({"items":[1,{"q":2,"t":"y","w":3},3]})");
 }
 
 /// {"k0":0,"k1":0,...}: that many operations.
