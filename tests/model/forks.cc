@@ -137,18 +137,28 @@ Dot History::dot_of(const std::string& hash, std::uint64_t counter) const {
 // --- Names (F3) ----------------------------------------------------------------------------------
 
 Name History::name_of(const SignedChange& change, std::uint64_t counter) const {
-    // Of a change that is yet to come, the chain that it goes on.
-    const auto own = places_.find(change.hash);
-    const auto previous = places_.find(change.previous);
-    if (own != places_.end()) return {change.actor, own->second.branch, counter};
-    return {change.actor, previous != places_.end() ? previous->second.branch : "", counter};
+    return {change.actor, places_.at(change.hash).branch, counter};
 }
 
-const SignedChange* History::find(const Name& name) const {
+Name History::name_by(const SignedChange& author,
+                      const SignedChange& change,
+                      std::uint64_t counter) const {
+    if (is_own(author, change)) return {author.actor, "", counter};
+    return name_of(change, counter);
+}
+
+bool History::is_own(const SignedChange& author, const SignedChange& change) const {
+    for (const SignedChange* at = &author;; at = &changes_.at(at->previous)) {
+        if (at->hash == change.hash) return true;
+        if (at->previous.empty()) return false;
+    }
+}
+
+const SignedChange* History::find(const SignedChange& author, const Name& name) const {
     const SignedChange* found = nullptr;
     for (const auto& [hash, change] : changes_) {
         if (change.actor != name.actor || !has_counter(change, name.counter)) continue;
-        if (places_.at(hash).branch != name.branch) continue;
+        if (name_by(author, change, name.counter) != name) continue;
         if (found != nullptr) return nullptr;
         found = &change;
     }
@@ -159,10 +169,10 @@ bool History::accepts(const SignedChange& change) const {
     if (!followers_of(change.actor, change.previous).empty()) return false;
     for (std::size_t i = 0; i < change.ops.size(); ++i) {
         for (const Name& name : names_in(change.ops[i])) {
-            const bool is_own = name.counter >= change.counter &&
-                                name.counter <= change.counter + i &&
-                                name == name_of(change, name.counter);
-            if (!is_own && find(name) == nullptr) return false;
+            const bool is_in_it = name.counter >= change.counter &&
+                                  name.counter <= change.counter + i &&
+                                  name == Name{change.actor, "", name.counter};
+            if (!is_in_it && find(change, name) == nullptr) return false;
         }
     }
     return true;
@@ -170,7 +180,7 @@ bool History::accepts(const SignedChange& change) const {
 
 Dot History::resolve(const History& context, const SignedChange& author, const Name& name) const {
     if (name.counter == 0) return {};
-    const SignedChange* seen = context.find(name);
+    const SignedChange* seen = context.find(author, name);
     return dot_of(seen != nullptr ? seen->hash : author.hash, name.counter);
 }
 

@@ -57,8 +57,13 @@ class History {
     /// All closed subsets.
     std::vector<Hashes> closed_subsets() const;
 
-    /// The name in this set of operation @p counter of @p change, which is in it or follows in it.
+    /// The name in this set of operation @p counter of @p change, which is in it.
     Name name_of(const SignedChange& change, std::uint64_t counter) const;
+    /// The name that @p author, whose context this is, gives it: its own chain, to which the change
+    /// itself belongs, goes by the actor's name.
+    Name name_by(const SignedChange& author,
+                 const SignedChange& change,
+                 std::uint64_t counter) const;
     /// Whether @p change may be made by somebody who has this set: it is not a fork in it, and what
     /// it names is there.
     bool accepts(const SignedChange& change) const;
@@ -83,8 +88,11 @@ class History {
     std::vector<const SignedChange*> followers_of(const ActorId& actor,
                                                   const std::string& previous) const;
     void walk(const ActorId& actor, const std::string& previous, Place at, std::uint16_t& last);
-    /// The change that has the operation @p name; nullptr if none has, or several.
-    const SignedChange* find(const Name& name) const;
+    /// The change that has the operation that @p author calls @p name; nullptr if none has, or
+    /// several.
+    const SignedChange* find(const SignedChange& author, const Name& name) const;
+    /// Whether @p author's chain leads through @p change, or is it.
+    bool is_own(const SignedChange& author, const SignedChange& change) const;
     Dot resolve(const History& context, const SignedChange& author, const Name& name) const;
     ActorId actor_of(const SignedChange& change) const;
 

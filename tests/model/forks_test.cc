@@ -153,7 +153,8 @@ TEST(Forks, AChangeGoesOnMeaningWhatItsAuthorSaw) {  // F3
     author.make('a', "p", "", {}, put(0));
     const auto insert_one = [](std::int64_t value) {
         return [value](const History& context, const SignedChange& change) {
-            return std::vector{insert(context.name_of(change, change.counter), {}, {}, value)};
+            return std::vector{
+                insert(context.name_by(change, change, change.counter), {}, {}, value)};
         };
     };
     author.make('a', "q", "p", {}, insert_one(1));
@@ -187,6 +188,27 @@ TEST(Forks, ANameThatTwoCouldBearIsNotValidNorIsAKnowingFork) {  // F3
     EXPECT_FALSE(author.history().accepts(change));
     const SignedChange fork{"s", "p", actor('a'), 2, 2, 100, {}, {}};
     EXPECT_FALSE(author.history().accepts(fork));
+}
+
+TEST(Forks, AnAuthorsOwnChainGoesByTheActorsName) {  // F3
+    Author author;
+    const auto insert_one = [](const History& context, const SignedChange& change) {
+        return std::vector{
+            insert(context.name_by(change, change, change.counter), {}, {}, change.time_ms)};
+    };
+    author.make('a', "p", "", {}, put(0));
+    author.make('a', "q", "p", {}, insert_one);
+    author.make('a', "r", "p", {}, insert_one);
+    author.make('b', "b1", "", {"r"}, put(1, "y"));
+    // Who goes on with q has seen r through b, and has both its own a2 and the other's to name.
+    author.make('a', "s", "q", {"b1"}, [&](const History& context, const SignedChange& change) {
+        const Name own = context.name_by(change, author.changes[1], 2);
+        const Name other = context.name_by(change, author.changes[2], 2);
+        EXPECT_EQ(own, (Name{actor('a'), "", 2}));
+        EXPECT_EQ(other, (Name{actor('a'), "r", 2}));
+        return std::vector{put_at(own, 7), put_at(other, 8)};
+    });
+    EXPECT_EQ(shown(author.history()), "{l:[7, 8], x:0, y:1}");
 }
 
 TEST(Forks, ARunGoesOnOnEachBranchAndCountsOnce) {  // F6
@@ -246,7 +268,7 @@ std::vector<NamedOp> do_deed(Deed deed, const History& context, const SignedChan
             for (std::size_t i = 0; i < made.ops.size(); ++i) {
                 const std::uint64_t counter = made.counter + i;
                 if (hash + std::to_string(counter) == place) {
-                    names.push_back(context.name_of(made, counter));
+                    names.push_back(context.name_by(change, made, counter));
                 }
             }
         }
@@ -260,7 +282,7 @@ std::vector<NamedOp> do_deed(Deed deed, const History& context, const SignedChan
     if (deed == Deed::end) at = names.size();
     const Name left = at == 0 ? Name() : names[at - 1];
     const Name right = at == names.size() ? Name() : names[at];
-    return {insert(context.name_of(change, change.counter), left, right, 1)};
+    return {insert(context.name_by(change, change, change.counter), left, right, 1)};
 }
 
 /// a makes a trunk of one change and two branches, one of which may fork again; b writes twice,
