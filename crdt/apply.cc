@@ -109,13 +109,13 @@ class Applier {
         const SlotIndex slot = site_.slot ? *site_.slot : state_.find_slot(op_.container, op_.key);
         if (slot != kNone) {
             const State::Slot& s = state_.slot(slot);
-            if (s.has_entry() && s.extra == kNone && is_covered(s.entry)) {
+            if (s.has_entry() && s.others.empty() && is_covered(s.entry)) {
                 state_.replace_entry(slot, std::move(entry));
                 return;
             }
         }
-        state_.add_entry(op_.container, op_.key, std::move(entry));
-        if (slot == kNone) return;
+        if (slot == kNone) return state_.add_entry(op_.container, op_.key, std::move(entry));
+        state_.add_entry(slot, std::move(entry));
         remove_entries(slot, is_covered);
     }
 
@@ -254,9 +254,9 @@ class Applier {
             return fail(Errc::malformed, "insert of another operation's element");
         }
         const auto item = state_.add_place(op_.container, op_.key, site_.dot, left, right);
-        std::vector<State::OtherPlace> others;
+        std::vector<State::Place> others;
         const State::Element current = state_.element(op_.key);
-        State::Element winner{item, stamp()};
+        State::Place winner{item, stamp()};
         const auto consider = [&](std::uint32_t other, std::int64_t other_stamp) {
             const auto id = state_.list(op_.container)->places.id_of(other);
             if (site_.context.covers(id.chain, id.counter)) return;
@@ -265,16 +265,15 @@ class Applier {
         if (current.item != kNone) consider(current.item, current.stamp);
         for (const auto& other : state_.other_places(op_.key))
             consider(other.item, other.stamp);
-        for (State::OtherPlace& other : others) {
+        for (State::Place& other : others) {
             if (!wins(other.item, other.stamp, winner)) continue;
-            std::swap(other.item, winner.item);
-            std::swap(other.stamp, winner.stamp);
+            std::swap(other, winner);
         }
         state_.set_places(op_.key, winner, std::move(others));
         return {};
     }
 
-    bool wins(std::uint32_t item, std::int64_t item_stamp, const State::Element& than) const {
+    bool wins(std::uint32_t item, std::int64_t item_stamp, const State::Place& than) const {
         if (item_stamp != than.stamp) return item_stamp > than.stamp;
         const Sequence& places = state_.list(op_.container)->places;
         const auto a = places.id_of(item);

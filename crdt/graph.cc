@@ -172,7 +172,13 @@ void Graph::add(ChainIndex chain,
         heads_.assign(1, lv);
     } else {
         const auto drop = [&](std::uint64_t parent) { std::erase(heads_, parent); };
-        if (seq > 1) drop(last_lv_of(own));
+        // The predecessor is most often the newest head.
+        const std::uint64_t own_last = seq > 1 ? last_lv_of(own) : UINT64_MAX;
+        if (heads_.back() == own_last) {
+            heads_.pop_back();
+        } else if (seq > 1) {
+            drop(own_last);
+        }
         for (const Dependency& dep : dependencies)
             drop(lv_of(dep.chain, dep.seq));
         heads_.push_back(lv);

@@ -111,10 +111,9 @@ class SnapshotLoader {
     std::vector<detail::NumberedDot> stamped_;  // Entries by their index, current places by theirs
                                                 // plus kPlaceBit.
     std::vector<ListPlaces> lists_;
-    std::vector<LoadedPlace> places_;       // Of all lists.
-    std::vector<PlaceInfo> place_infos_;    // Of the same.
-    std::vector<SlotIndex> element_slots_;  // By element.
-    std::vector<std::pair<ElementIndex, State::OtherPlace>> other_places_;
+    std::vector<LoadedPlace> places_;     // Of all lists.
+    std::vector<PlaceInfo> place_infos_;  // Of the same.
+    std::vector<std::pair<ElementIndex, State::Place>> other_places_;
 };
 
 }  // namespace joinery::crdt

@@ -105,16 +105,14 @@ void SnapshotLoader::read_elements(const ListPlaces& list) {
         const auto index = static_cast<std::uint32_t>(list.begin + i);
         stamped_.push_back({number_of(places_[index].dot), index | kPlaceBit});
     }
-    if (ok()) element_slots_.resize(document_->names_.element_count(), kNone);
     SlotIndex previous = kNone;
     for (std::size_t i = 0; i < list.count && ok(); ++i) {
         const ElementIndex element = place_infos_[list.begin + i].element;
         if (element == kNone || !source_.flag(Flag::element_live)) continue;
         previous = add_slot(list.container, element, previous);
-        element_slots_[element] = previous;
         read_slot(previous, element_group(), places_[list.begin + i].dot);
         if (document_->state_.slots_[previous].entry.chain == kNone &&
-            document_->state_.slots_[previous].extra == kNone &&
+            document_->state_.slots_[previous].others.empty() &&
             document_->state_.slots_[previous].first_child == kNone) {
             refuse("slot of nothing");
         }
@@ -170,7 +168,7 @@ bool SnapshotLoader::check_shared(const detail::NumberedDot& first,
     if ((first.index & kPlaceBit) == (second.index & kPlaceBit)) return false;
     const std::uint32_t entry = std::min(first.index, second.index);
     const std::uint32_t place = std::max(first.index, second.index) & ~kPlaceBit;
-    return element_slots_[place_infos_[place].element] == entry_slots_[entry];
+    return document_->state_.element(place_infos_[place].element).slot == entry_slots_[entry];
 }
 
 void SnapshotLoader::assign_stamps() {
@@ -199,11 +197,11 @@ void SnapshotLoader::write_entry_stamps() {
     State& state = document_->state_;
     for (std::size_t i = 0; i < entry_slots_.size();) {
         State::Slot& slot = state.slots_[entry_slots_[i]];
-        if (slot.extra == kNone) {
+        if (slot.others.empty()) {
             slot.entry.stamp = entry_stamps_[i++];
             continue;
         }
-        for (Entry& entry : state.extras_[slot.extra])
+        for (Entry& entry : state.entries_.entries(slot.others))
             entry.stamp = entry_stamps_[i++];
     }
 }
@@ -213,11 +211,11 @@ void SnapshotLoader::choose_winners() {
     State& state = document_->state_;
     for (const SlotIndex index : contested_) {
         State::Slot& slot = state.slots_[index];
-        std::vector<Entry>& entries = state.extras_[slot.extra];
+        const std::span<const Entry> entries = state.entries_.entries(slot.others);
         const auto best = std::ranges::max_element(
             entries, [&](const Entry& a, const Entry& b) { return state.greater(b, a); });
-        slot.entry = std::move(*best);
-        entries.erase(best);
+        slot.entry =
+            state.entries_.take(slot.others, static_cast<std::size_t>(best - entries.begin()));
     }
 }
 
@@ -246,17 +244,19 @@ void SnapshotLoader::choose_places(const ListPlaces& list) {
         const PlaceInfo& info = place_infos_[list.begin + i];
         if (!info.is_current) continue;
         State::Element& winner = state.elements_[info.element];
-        State::Element place{static_cast<std::uint32_t>(i), info.stamp};
-        const auto rank = [&](const State::Element& p) {
+        State::Place place{static_cast<std::uint32_t>(i), info.stamp};
+        const auto rank = [&](const State::Place& p) {
             const Dot dot = places[p.item].dot;  // Chains are numbered in the order of actors.
             return std::tuple(p.stamp, dot.chain, dot.counter);
         };
-        if (winner.item == kNone) {
-            winner = place;
-            continue;
+        const State::Place before{winner.item, winner.stamp};
+        const bool is_first = before.item == kNone;
+        const bool wins = is_first || rank(place) > rank(before);
+        if (wins) {
+            winner.item = place.item;
+            winner.stamp = place.stamp;
         }
-        if (rank(place) > rank(winner)) std::swap(place, winner);
-        other_places_.push_back({info.element, {place.item, place.stamp}});
+        if (!is_first) other_places_.push_back({info.element, wins ? before : place});
     }
 }
 
@@ -269,7 +269,7 @@ void SnapshotLoader::finish_list(const ListPlaces& list) {
         const ElementIndex element = place_infos_[list.begin + i].element;
         const std::uint32_t winner = state.elements_[element].item;
         if (winner == kNone) return void(refuse("element without a place"));
-        const SlotIndex slot = element_slots_[element];
+        const SlotIndex slot = state.elements_[element].slot;
         places_[list.begin + i].visible =
             winner == i && slot != kNone && state.slots_[slot].is_present();
         loaded.element_of.push_back(element);

@@ -152,7 +152,11 @@ SlotIndex SnapshotLoader::add_slot(ContainerIndex container,
     } else {
         state.containers_[container].first_slot = index;
     }
-    state.slot_index_.insert(index, [&](std::uint32_t i) { return state.slot_hash(i); });
+    if (has_elements(document_->names_.container(container).kind)) {
+        state.ensure_element(key).slot = index;
+    } else {
+        state.slot_index_.insert(index, [&](std::uint32_t i) { return state.slot_hash(i); });
+    }
     return index;
 }
 
@@ -197,12 +201,12 @@ void SnapshotLoader::read_entries(SlotIndex slot, std::uint32_t group) {
     const std::uint64_t more = source_.integer(Field::entry_count);
     // Each has a head of its own, which bounds them.
     if (more > source_.size(Field::entry_head)) return void(refuse("too many entries at a slot"));
-    std::vector<Entry>& entries = state.extra_of(state.slots_[slot]);
-    entries.reserve(static_cast<std::size_t>(more) + 2);
+    EntryPool::Block& block = state.slots_[slot].others;
     for (std::uint64_t i = 0; i < more + 2 && ok(); ++i) {
         const std::uint32_t head =
             below(Field::entry_head, detail::kHeadMany, "impossible entry of a slot");
         if (head == detail::kHeadNone) refuse("impossible entry of a slot");
+        const std::span<const Entry> entries = state.entries_.entries(block);
         const Dot dot = read_dot(group, entries.empty() ? 0 : entries.back().chain);
         Entry entry = read_entry(slot, head, group, dot);
         if (!ok()) return;
@@ -217,7 +221,7 @@ void SnapshotLoader::read_entries(SlotIndex slot, std::uint32_t group) {
                  (entries.size() > 1 && entries[entries.size() - 2].chain == dot.chain));
             if (!rises || repeats) return void(refuse("entries of a slot are not in order"));
         }
-        entries.push_back(std::move(entry));
+        state.entries_.push(block, std::move(entry));
     }
     contested_.push_back(slot);
 }

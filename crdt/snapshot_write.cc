@@ -342,7 +342,7 @@ class StateWriter {
         bool is_current = winner.item == item;
         std::int64_t stamp = winner.stamp;
         if (!is_current) {
-            for (const State::OtherPlace& other : state_.other_places(element)) {
+            for (const State::Place& other : state_.other_places(element)) {
                 if (other.item != item) continue;
                 is_current = true;
                 stamp = other.stamp;

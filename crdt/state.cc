@@ -18,6 +18,10 @@ State::State(Names& names) : names_(names) {
 // --- Reading -------------------------------------------------------------------------------------
 
 SlotIndex State::find_slot(ContainerIndex container, std::uint32_t key) const {
+    if (has_elements(names_.container(container).kind)) {
+        const SlotIndex slot = element(key).slot;
+        return slot != kNone && slots_[slot].container == container ? slot : kNone;
+    }
     return slot_index_.find(mix_hash(container, key), [&](std::uint32_t i) {
         return slots_[i].container == container && slots_[i].key == key;
     });
@@ -32,8 +36,7 @@ const State::Element& State::element(ElementIndex element) const {
 }
 
 std::span<const Entry> State::alternatives(const Slot& slot) const {
-    if (slot.extra == kNone) return {};
-    return extras_[slot.extra];
+    return entries_.entries(slot.others);
 }
 
 const State::List* State::list(ContainerIndex index) const {
@@ -54,7 +57,7 @@ Int128 State::counter_sum(ContainerIndex counter) const {
     return sum;
 }
 
-std::span<const State::OtherPlace> State::other_places(ElementIndex element) const {
+std::span<const State::Place> State::other_places(ElementIndex element) const {
     const auto at = std::ranges::lower_bound(
         other_places_, element, {}, [](const auto& pair) { return pair.first; });
     if (at == other_places_.end() || at->first != element) return {};
@@ -99,18 +102,17 @@ Shown State::shown(ContainerIndex container, std::uint32_t key) const {
 }
 
 std::size_t State::memory_size() const noexcept {
-    std::size_t size =
-        slots_.capacity() * sizeof(Slot) + slot_index_.memory_size() +
-        containers_.capacity() * sizeof(Container) + digests_.capacity() * 32 +
-        elements_.capacity() * sizeof(Element) + first_places_.capacity() * sizeof(FirstPlace) +
-        first_place_of_key_.capacity() * 4 + journal_.capacity() * sizeof(JournalRecord);
+    std::size_t size = slots_.capacity() * sizeof(Slot) + slot_index_.memory_size() +
+                       containers_.capacity() * sizeof(Container) + digests_.capacity() * 32 +
+                       elements_.capacity() * sizeof(Element) +
+                       first_places_.capacity() * sizeof(FirstPlace) +
+                       first_place_of_key_.capacity() * 4 +
+                       journal_.capacity() * sizeof(JournalRecord) + entries_.memory_size();
     for (const List& list : lists_) {
         size += list.places.memory_size() + list.element_of.capacity() * 4;
     }
     for (const auto& cells : counters_)
         size += cells.capacity() * sizeof(Cell);
-    for (const auto& extra : extras_)
-        size += extra.capacity() * sizeof(Entry);
     for (const Slot& slot : slots_) {
         const auto type = slot.entry.value.type();
         if ((type == ValueType::string || type == ValueType::bytes) &&
@@ -162,7 +164,11 @@ SlotIndex State::ensure_slot(ContainerIndex container, std::uint32_t key) {
     s.next = c.first_slot;
     if (s.next != kNone) slots_[s.next].previous = slot;
     c.first_slot = slot;
-    slot_index_.insert(slot, [&](std::uint32_t i) { return slot_hash(i); });
+    if (has_elements(names_.container(container).kind)) {
+        ensure_element(key).slot = slot;
+    } else {
+        slot_index_.insert(slot, [&](std::uint32_t i) { return slot_hash(i); });
+    }
     return slot;
 }
 
@@ -170,7 +176,11 @@ void State::release_slot_if_empty(SlotIndex slot) {
     Slot& s = slots_[slot];
     if (s.has_entry() || s.first_child != kNone) return;
     const ContainerIndex container = s.container;
-    slot_index_.erase(slot, [&](std::uint32_t i) { return slot_hash(i); });
+    if (has_elements(names_.container(container).kind)) {
+        elements_[s.key].slot = kNone;
+    } else {
+        slot_index_.erase(slot, [&](std::uint32_t i) { return slot_hash(i); });
+    }
     if (s.previous != kNone) {
         slots_[s.previous].next = s.next;
     } else {
@@ -237,30 +247,16 @@ void State::container_count_changed(ContainerIndex container, bool more) {
 
 // --- Entries -------------------------------------------------------------------------------------
 
-std::vector<Entry>& State::extra_of(Slot& slot) {
-    if (slot.extra == kNone) {
-        if (free_extras_.empty()) {
-            slot.extra = static_cast<std::uint32_t>(extras_.size());
-            extras_.emplace_back();
-        } else {
-            slot.extra = free_extras_.back();
-            free_extras_.pop_back();
-        }
-    }
-    return extras_[slot.extra];
-}
-
-void State::add_entry_quietly(ContainerIndex container, std::uint32_t key, Entry entry) {
-    const SlotIndex slot = ensure_slot(container, key);
+void State::add_entry_quietly(SlotIndex slot, Entry entry) {
     Slot& s = slots_[slot];
     const bool was_present = s.is_present();
     if (!s.has_entry()) {
         s.entry = std::move(entry);
     } else {
         if (greater(entry, s.entry)) std::swap(entry, s.entry);
-        extra_of(s).push_back(std::move(entry));
+        entries_.push(s.others, std::move(entry));
     }
-    mark_dirty(container);
+    mark_dirty(s.container);
     presence_changed(slot, was_present);
 }
 
@@ -268,22 +264,16 @@ Entry State::remove_entry_quietly(SlotIndex slot, std::size_t index) {
     Slot& s = slots_[slot];
     const ContainerIndex container = s.container;
     Entry removed;
-    if (s.extra == kNone) {
-        removed = std::exchange(s.entry, Entry{});
+    if (index != 0) {
+        removed = entries_.take(s.others, index - 1);
     } else {
-        auto& others = extras_[s.extra];
-        if (index == 0) {
-            removed = std::exchange(s.entry, Entry{});
+        removed = std::exchange(s.entry, Entry{});
+        if (!s.others.empty()) {
+            const auto others = entries_.entries(s.others);
             const auto best = std::ranges::max_element(
                 others, [&](const Entry& a, const Entry& b) { return greater(b, a); });
-            s.entry = std::move(*best);
-            index = static_cast<std::size_t>(best - others.begin()) + 1;
-        } else {
-            removed = std::move(others[index - 1]);
+            s.entry = entries_.take(s.others, static_cast<std::size_t>(best - others.begin()));
         }
-        if (index != others.size()) others[index - 1] = std::move(others.back());
-        others.pop_back();
-        if (others.empty()) free_extras_.push_back(std::exchange(s.extra, kNone));
     }
     mark_dirty(container);
     if (!s.has_entry()) {
@@ -294,12 +284,20 @@ Entry State::remove_entry_quietly(SlotIndex slot, std::size_t index) {
 }
 
 void State::add_entry(ContainerIndex container, std::uint32_t key, Entry entry) {
+    // Before the slot is there: what is touched first is what its ancestors showed.
+    touch(container, key);
+    add_entry(ensure_slot(container, key), std::move(entry));
+}
+
+void State::add_entry(SlotIndex slot, Entry entry) {
+    const ContainerIndex container = slots_[slot].container;
+    const std::uint32_t key = slots_[slot].key;
     touch(container, key);
     Entry inverse;
     inverse.chain = entry.chain;
     inverse.counter = entry.counter;
     journal_.push_back({Undo::remove_entry, container, key, std::move(inverse)});
-    add_entry_quietly(container, key, std::move(entry));
+    add_entry_quietly(slot, std::move(entry));
 }
 
 void State::remove_entry(SlotIndex slot, std::size_t index) {
@@ -311,7 +309,7 @@ void State::remove_entry(SlotIndex slot, std::size_t index) {
 
 void State::replace_entry(SlotIndex slot, Entry entry) {
     Slot& s = slots_[slot];
-    JOINERY_ASSERT(s.has_entry() && s.extra == kNone);
+    JOINERY_ASSERT(s.has_entry() && s.others.empty());
     touch(s.container, s.key);
     std::swap(s.entry, entry);
     journal_.push_back({Undo::replace_entry, s.container, s.key, std::move(entry)});
@@ -409,14 +407,16 @@ bool State::note_place(ElementIndex element, Dot dot) {
     return true;
 }
 
-void State::set_places_quietly(ElementIndex element,
-                               const Element& winner,
-                               std::vector<OtherPlace> others) {
+State::Element& State::ensure_element(ElementIndex element) {
     if (element >= elements_.size()) {
         elements_.resize(std::max<std::size_t>(element + 1, names_.element_count()));
     }
+    return elements_[element];
+}
+
+void State::set_places_quietly(ElementIndex element, Place winner, std::vector<Place> others) {
     const ContainerIndex container = names_.element(element).list;
-    Element& e = elements_[element];
+    Element& e = ensure_element(element);
     if (e.item != winner.item) {
         Sequence& places = ensure_list(container).places;
         const SlotIndex slot = find_slot(container, element);
@@ -425,7 +425,8 @@ void State::set_places_quietly(ElementIndex element,
         if (winner.item != kNone) places.set_visible(winner.item, present);
         mark_dirty(container);
     }
-    e = winner;
+    e.item = winner.item;
+    e.stamp = winner.stamp;
     const auto at = std::ranges::lower_bound(
         other_places_, element, {}, [](const auto& pair) { return pair.first; });
     const bool found = at != other_places_.end() && at->first == element;
@@ -438,13 +439,12 @@ void State::set_places_quietly(ElementIndex element,
     }
 }
 
-void State::set_places(ElementIndex element,
-                       const Element& winner,
-                       std::vector<OtherPlace> others) {
+void State::set_places(ElementIndex element, Place winner, std::vector<Place> others) {
     touch(names_.element(element).list, element);
     const auto old_others = other_places(element);
     journal_.push_back({Undo::places, kNone, element, {}});
-    undo_places_.push_back({this->element(element), {old_others.begin(), old_others.end()}});
+    const Element& old = this->element(element);
+    undo_places_.push_back({{old.item, old.stamp}, {old_others.begin(), old_others.end()}});
     set_places_quietly(element, winner, std::move(others));
 }
 
@@ -465,7 +465,7 @@ void State::forget_truncated_names() {
 
 void State::reserve_slots(std::size_t count) {
     slots_.reserve(count);
-    slot_index_.reserve(count, [&](std::uint32_t i) { return slot_hash(i); });
+    slot_index_.reserve(count);
 }
 
 }  // namespace joinery::crdt

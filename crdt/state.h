@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "crdt/batch.h"
+#include "crdt/entry_pool.h"
 #include "crdt/names.h"
 #include "crdt/sequence.h"
 
@@ -21,15 +22,6 @@
 namespace joinery::crdt {
 
 using SlotIndex = std::uint32_t;
-
-/// A visible put (made == none) or make.
-struct Entry {
-    std::uint64_t counter = 0;
-    std::int64_t stamp = 0;
-    Value value;
-    ChainIndex chain = kNone;  ///< kNone: no entry.
-    Kind made = Kind::none;
-};
 
 /// The visible increments of one actor at one counter (rules N).
 struct Cell {
@@ -73,8 +65,8 @@ class State {
         std::uint32_t key = 0;
         SlotIndex next = kNone, previous = kNone;  ///< Of the container's slots, in no set order.
         ContainerIndex first_child = kNone;        ///< Attached children, linked by next_sibling.
-        std::uint32_t extra = kNone;               ///< Into alternatives.
         std::uint32_t present_children = 0;
+        EntryPool::Block others;  ///< Of alternatives().
 
         bool has_entry() const noexcept { return entry.chain != kNone; }
         bool is_present() const noexcept { return has_entry() || present_children != 0; }
@@ -94,9 +86,11 @@ class State {
     /// Rule L3: the winning place of an element; the others are in other_places().
     struct Element {
         std::uint32_t item = kNone;
+        SlotIndex slot = kNone;  ///< Its slot, where it has one.
         std::int64_t stamp = 0;
     };
-    struct OtherPlace {
+    /// A visible place of an element.
+    struct Place {
         std::uint32_t item;
         std::int64_t stamp;
     };
@@ -116,7 +110,7 @@ class State {
     const List* list(ContainerIndex container) const;
     std::span<const Cell> cells(ContainerIndex counter) const;
     const Element& element(ElementIndex element) const;
-    std::span<const OtherPlace> other_places(ElementIndex element) const;
+    std::span<const Place> other_places(ElementIndex element) const;
     /// Whether @p seen holds for a place of @p element, of those now hidden as well. An element by
     /// key has no dot of its own: whoever saw one of its places saw it inserted.
     template <class Seen>
@@ -131,11 +125,33 @@ class State {
     const Names& names() const noexcept { return names_; }
     /// The greater of two entries by (stamp, actor, counter).
     bool greater(const Entry& a, const Entry& b) const;
-    std::size_t slot_count() const noexcept { return slot_index_.size(); }
+    std::size_t slot_count() const noexcept { return slots_.size() - free_slots_.size(); }
     std::size_t memory_size() const noexcept;
+
+    // --- Hints: a batch reaches into memory all over ---------------------------------------------
+    /// Asks the memory for what an operation at (@p container, @p key) will need; what each asks
+    /// for leads to what the next one reads. They change nothing.
+    JOINERY_PREFETCHES void prefetch_index(ContainerIndex container,
+                                           std::uint32_t key) const noexcept {
+        slot_index_.prefetch(mix_hash(container, key));
+    }
+    JOINERY_PREFETCHES void prefetch_slot(ContainerIndex container,
+                                          std::uint32_t key) const noexcept {
+        const std::uint32_t slot = slot_index_.guess(mix_hash(container, key));
+        if (slot == kNone) return;
+        prefetch(&slots_[slot]);
+        prefetch(&slots_[slot].others);
+    }
+    JOINERY_PREFETCHES void prefetch_entries(ContainerIndex container,
+                                             std::uint32_t key) const noexcept {
+        const std::uint32_t slot = slot_index_.guess(mix_hash(container, key));
+        if (slot != kNone) entries_.prefetch(slots_[slot].others);
+    }
 
     // --- Primitives: each notes its inverse in the journal ---------------------------------------
     void add_entry(ContainerIndex container, std::uint32_t key, Entry entry);
+    /// The same, at a slot that is there.
+    void add_entry(SlotIndex slot, Entry entry);
     /// Removes the entry of @p slot: 0 is the winner, n the alternative n - 1.
     void remove_entry(SlotIndex slot, std::size_t index);
     /// Replaces the only entry of a slot.
@@ -149,7 +165,7 @@ class State {
                             std::uint32_t left_item,
                             std::uint32_t right_item);
     /// Sets the places of @p element: the winner and the others.
-    void set_places(ElementIndex element, const Element& winner, std::vector<OtherPlace> others);
+    void set_places(ElementIndex element, Place winner, std::vector<Place> others);
 
     // --- Journal -------------------------------------------------------------------------------
     /// Forgets the inverses: what was done stays done.
@@ -211,8 +227,8 @@ class State {
         Entry entry;
     };
     struct UndoPlaces {
-        Element winner;
-        std::vector<OtherPlace> others;
+        Place winner;
+        std::vector<Place> others;
     };
 
     std::uint64_t slot_hash(SlotIndex slot) const {
@@ -227,29 +243,26 @@ class State {
     void mark_dirty(ContainerIndex container);
     void touch(ContainerIndex container, std::uint32_t key);
     void undo_one(JournalRecord& record);
-    void add_entry_quietly(ContainerIndex container, std::uint32_t key, Entry entry);
+    void add_entry_quietly(SlotIndex slot, Entry entry);
     Entry remove_entry_quietly(SlotIndex slot, std::size_t index);
     void set_cell_quietly(ContainerIndex counter,
                           ChainIndex chain,
                           const std::optional<Cell>& cell);
-    void set_places_quietly(ElementIndex element,
-                            const Element& winner,
-                            std::vector<OtherPlace> others);
-    std::vector<Entry>& extra_of(Slot& slot);
+    void set_places_quietly(ElementIndex element, Place winner, std::vector<Place> others);
+    Element& ensure_element(ElementIndex element);
     std::uint32_t first_place_of(ElementIndex element) const;
 
     Names& names_;
     std::vector<Slot> slots_;
     std::vector<SlotIndex> free_slots_;
-    FlatIndex slot_index_;
+    FlatIndex slot_index_;               // Of the slots of maps.
     std::vector<Container> containers_;  // Parallel to the names; may be shorter.
     std::vector<Digest> digests_;
     std::vector<Element> elements_;  // Parallel to the names; may be shorter.
-    std::vector<std::pair<ElementIndex, std::vector<OtherPlace>>> other_places_;  // By element.
+    std::vector<std::pair<ElementIndex, std::vector<Place>>> other_places_;  // By element.
     std::vector<FirstPlace> first_places_;
     std::vector<std::uint32_t> first_place_of_key_;  // By element key, the last one noted.
-    std::vector<std::vector<Entry>> extras_;
-    std::vector<std::uint32_t> free_extras_;
+    EntryPool entries_;                              // The alternatives.
     std::vector<List> lists_;
     std::vector<std::vector<Cell>> counters_;
 

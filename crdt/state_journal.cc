@@ -46,7 +46,7 @@ void State::undo_one(JournalRecord& record) {
             break;
         }
         case Undo::add_entry:
-            add_entry_quietly(record.container, record.key, std::move(record.entry));
+            add_entry_quietly(ensure_slot(record.container, record.key), std::move(record.entry));
             break;
         case Undo::replace_entry:
             slots_[find_slot(record.container, record.key)].entry = std::move(record.entry);

@@ -138,7 +138,7 @@ Result<void> Transaction::put(ContainerIndex container, std::uint32_t key, const
     const std::int64_t stamp = stamp_for(*slot);
     if (*slot != kNone) {
         const State::Slot& s = state.slot(*slot);
-        const bool only_entry = s.extra == kNone && s.present_children == 0 && s.has_entry();
+        const bool only_entry = s.others.empty() && s.present_children == 0 && s.has_entry();
         if (only_entry && s.entry.made == Kind::none && s.entry.value == value) return {};
         if (!only_entry || s.entry.made != Kind::none) {
             JOINERY_TRY_VOID(clear_other_kinds(container, key, Kind::none));
@@ -166,7 +166,7 @@ Result<ContainerIndex> Transaction::make(ContainerIndex container, std::uint32_t
     const SlotIndex slot = state.find_slot(container, key);
     if (slot != kNone) {
         const State::Slot& s = state.slot(slot);
-        if (s.has_entry() && s.entry.made == kind && s.extra == kNone) {
+        if (s.has_entry() && s.entry.made == kind && s.others.empty()) {
             return document_.names_.intern_container(container, key, kind);
         }
     }
