@@ -36,13 +36,13 @@ Item Sequence::insert(
         const bool is_left = must_be_left_child(left, right);
         run.is_left_child = is_left ? 1 : 0;
         run.ancestor_after = ancestor_after(left, right, is_left);
-        std::vector<std::uint32_t>& of_chain = runs_of_chain(chain);
+        std::vector<ChainRun>& of_chain = runs_of_chain(chain);
         if (!of_chain.empty()) {
-            const std::uint32_t last = of_chain.back();
+            const std::uint32_t last = of_chain.back().run;
             JOINERY_ASSERT(counter >= runs_[last].counter() + (run_end(last) - runs_[last].first));
         }
         if (runs_.size() == runs_.capacity()) runs_.reserve(runs_.size() + runs_.size() / 4 + 1);
-        of_chain.push_back(static_cast<std::uint32_t>(runs_.size()));
+        of_chain.push_back({counter, static_cast<std::uint32_t>(runs_.size())});
         runs_.push_back(run);
     }
     return tree_.insert(at, false);
@@ -206,7 +206,7 @@ std::uint32_t Sequence::run_end(std::uint32_t run) const {
     return run + 1 < runs_.size() ? runs_[run + 1].first : item_count();
 }
 
-std::vector<std::uint32_t>& Sequence::runs_of_chain(ChainIndex chain) {
+std::vector<Sequence::ChainRun>& Sequence::runs_of_chain(ChainIndex chain) {
     const auto at = std::lower_bound(
         chains_.begin(), chains_.end(), chain, [](const ChainRuns& entry, ChainIndex wanted) {
             return entry.chain < wanted;
@@ -223,10 +223,10 @@ std::optional<Item> Sequence::find(ChainIndex chain, std::uint64_t counter) cons
             return entry.chain < wanted;
         });
     if (of_chain == chains_.end() || of_chain->chain != chain) return std::nullopt;
-    const std::span<const std::uint32_t> runs = of_chain->runs;
-    if (runs.empty() || counter < runs_[runs.front()].counter()) return std::nullopt;
-    const std::uint32_t run = runs[last_not_above(runs, counter)];
-    const std::uint64_t offset = counter - runs_[run].counter();
+    const std::span<const ChainRun> runs = of_chain->runs;
+    if (runs.empty() || counter < runs.front().counter) return std::nullopt;
+    const auto [first_counter, run] = runs[last_not_above(runs, counter)];
+    const std::uint64_t offset = counter - first_counter;
     if (offset >= run_end(run) - runs_[run].first) return std::nullopt;
     return runs_[run].first + static_cast<std::uint32_t>(offset);
 }
@@ -234,9 +234,8 @@ std::optional<Item> Sequence::find(ChainIndex chain, std::uint64_t counter) cons
 /// The index in @p runs of the last one that starts at @p counter or below; the first one does.
 /// Counters of a chain are spread rather evenly, so it guesses by proportion, then widens around
 /// the guess until it holds.
-std::size_t Sequence::last_not_above(std::span<const std::uint32_t> runs,
-                                     std::uint64_t counter) const {
-    const auto start = [&](std::size_t index) { return runs_[runs[index]].counter(); };
+std::size_t Sequence::last_not_above(std::span<const ChainRun> runs, std::uint64_t counter) {
+    const auto start = [&](std::size_t index) { return runs[index].counter; };
     const std::size_t last = runs.size() - 1;
     if (counter >= start(last)) return last;
     const double part =
@@ -286,7 +285,7 @@ std::size_t Sequence::memory_size() const noexcept {
     std::size_t size = tree_.memory_size() + runs_.capacity() * sizeof(Run) +
                        chains_.capacity() * sizeof(ChainRuns);
     for (const ChainRuns& entry : chains_)
-        size += entry.runs.capacity() * sizeof(std::uint32_t);
+        size += entry.runs.capacity() * sizeof(ChainRun);
     return size;
 }
 
@@ -315,10 +314,11 @@ void Sequence::check() const {
         JOINERY_ASSERT(i == 0 || chains_[i - 1].chain < chains_[i].chain);
         run_count += chains_[i].runs.size();
         for (std::size_t j = 1; j < chains_[i].runs.size(); ++j) {
-            const std::uint32_t before = chains_[i].runs[j - 1];
+            const std::uint32_t before = chains_[i].runs[j - 1].run;
             const std::uint64_t end =
                 runs_[before].counter() + (run_end(before) - runs_[before].first);
-            JOINERY_ASSERT(end <= runs_[chains_[i].runs[j]].counter());
+            const ChainRun& next = chains_[i].runs[j];
+            JOINERY_ASSERT(end <= next.counter && next.counter == runs_[next.run].counter());
         }
     }
     JOINERY_ASSERT(run_count == runs_.size());

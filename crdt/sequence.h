@@ -162,10 +162,15 @@ class Sequence {
         }
     };
     static_assert(sizeof(Run) == 28);
+    // A run as its chain knows it: searching for a counter reads nothing else.
+    struct ChainRun {
+        std::uint64_t counter;
+        std::uint32_t run;
+    };
     // The runs of one chain by counter.
     struct ChainRuns {
         ChainIndex chain;
-        std::vector<std::uint32_t> runs;
+        std::vector<ChainRun> runs;
     };
 
     std::uint32_t run_of(Item item) const;
@@ -176,8 +181,8 @@ class Sequence {
     bool must_be_left_child(Item left, Item right) const;
     Item ancestor_after(Item left, Item right, bool is_left_child) const;
     static Run make_run(Item first, Dot dot, Item left, Item right);
-    std::vector<std::uint32_t>& runs_of_chain(ChainIndex chain);
-    std::size_t last_not_above(std::span<const std::uint32_t> runs, std::uint64_t counter) const;
+    std::vector<ChainRun>& runs_of_chain(ChainIndex chain);
+    static std::size_t last_not_above(std::span<const ChainRun> runs, std::uint64_t counter);
     bool extends_last_run(Dot dot, Item left, Item right) const;
     bool dot_less(Dot a, Dot b, ChainOrder order) const;
 
