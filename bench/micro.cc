@@ -2,6 +2,7 @@
 // code under it.
 
 #include "bench/measure.h"
+#include "crdt/transaction.h"
 
 #include <benchmark/benchmark.h>
 
@@ -81,6 +82,57 @@ void w5_load(benchmark::State& state) {
         benchmark::DoNotOptimize(load_snapshot(snapshot));
 }
 
+/// A document of one container with @p count entries.
+class Large {
+  public:
+    Large(crdt::Kind kind, std::size_t count) {
+        crdt::Transaction t(document_, chain_, WallTime(1));
+        container_ = *t.make(crdt::kRoot, *t.key("large"), kind);
+        for (std::size_t i = 0; i < count; ++i) {
+            const Value value(static_cast<std::int64_t>(i));
+            if (kind == crdt::Kind::list) {
+                slots_.push_back(*t.insert(container_, i, {crdt::Kind::none, value}));
+            } else {
+                slots_.push_back(*t.key("key " + std::to_string(i)));
+                check(t.put(container_, slots_.back(), value).has_value(), "put");
+            }
+        }
+        check(t.commit().has_value(), "commit");
+        document_.clear_outgoing();
+        document_.digest();
+    }
+    void write_one() {
+        random_ = random_ * 6364136223846793005U + 1442695040888963407U;
+        const std::uint32_t slot = slots_[(random_ >> 33U) % slots_.size()];
+        crdt::Transaction t(document_, chain_, WallTime(2));
+        check(t.put(container_, slot, Value(static_cast<std::int64_t>(random_ >> 1U))).has_value(),
+              "put");
+        check(t.commit().has_value(), "commit");
+        document_.clear_outgoing();
+    }
+    crdt::Document& document() { return document_; }
+
+  private:
+    crdt::Document document_{"bench"};
+    crdt::ChainIndex chain_ = document_.names().intern_actor(ActorId{});
+    crdt::ContainerIndex container_ = crdt::kRoot;
+    std::vector<std::uint32_t> slots_;
+    std::uint64_t random_ = 1;
+};
+
+/// What a session pays after an exchange that brought one write.
+void digest_after_write(benchmark::State& state, crdt::Kind kind) {
+    Large large(kind, static_cast<std::size_t>(state.range(0)));
+    for (auto _ : state) {
+        large.write_one();
+        benchmark::DoNotOptimize(large.document().digest());
+    }
+}
+void digest_of_map(benchmark::State& state) { digest_after_write(state, crdt::Kind::map); }
+void digest_of_list(benchmark::State& state) { digest_after_write(state, crdt::Kind::list); }
+
+BENCHMARK(digest_of_map)->Arg(100)->Arg(10'000)->Arg(1'000'000)->Unit(benchmark::kMicrosecond);
+BENCHMARK(digest_of_list)->Arg(100)->Arg(10'000)->Arg(1'000'000)->Unit(benchmark::kMicrosecond);
 BENCHMARK(w1)->Arg(1)->Arg(100)->Unit(benchmark::kMillisecond);
 BENCHMARK(w1_with_messages)->Arg(1)->Arg(100)->Unit(benchmark::kMillisecond);
 BENCHMARK(w2)->Arg(1)->Arg(100)->Unit(benchmark::kMillisecond);

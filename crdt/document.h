@@ -74,7 +74,8 @@ class Document {
 
     /// The digest of what the document shows (rules D).
     /// @par Cost
-    /// What changed since the last call: each touched container is hashed again.
+    /// What changed since the last call: of each touched container the touched chunks, of about 32
+    /// entries, are hashed again, and what leads from them to the root.
     Digest digest();
 
     /// The container at @p key of @p parent as plain data, and the whole document's.
@@ -101,6 +102,8 @@ class Document {
     Result<ChangeHash> previous_hash(ChainIndex chain, std::uint64_t seq) const;
     Result<void> apply_change(const Batch& batch, const ChangeHeader& change);
     const Digest& container_digest(ContainerIndex container);
+    void refresh_digests_in(ContainerIndex container);
+    void refresh_digests_beneath(SlotIndex slot);
 
     std::string id_;
     Names names_;

@@ -111,6 +111,8 @@ std::size_t State::memory_size() const noexcept {
     for (const List& list : lists_) {
         size += list.places.memory_size() + list.element_of.capacity() * 4;
     }
+    for (const KeptChunks& kept : digest_chunks_)
+        size += kept.chunks ? kept.chunks->memory_size() : 0;
     for (const auto& cells : counters_)
         size += cells.capacity() * sizeof(Cell);
     for (const Slot& slot : slots_) {
@@ -143,7 +145,7 @@ void State::attach(ContainerIndex container) {
     slots_[slot].first_child = container;
     // A dirty container's ancestors are dirty: start clean, so that marking walks up to the root.
     c.dirty = false;
-    mark_dirty(container);
+    mark_dirty(container, kNone);
 }
 
 SlotIndex State::ensure_slot(ContainerIndex container, std::uint32_t key) {
@@ -212,14 +214,24 @@ void State::detach_if_empty(ContainerIndex container) {
     *link = c.next_sibling;
     c.next_sibling = kNone;
     c.attached = false;
+    drop_digest_chunks(container);
     release_slot_if_empty(slot);
 }
 
-void State::mark_dirty(ContainerIndex container) {
-    while (!containers_[container].dirty) {
-        containers_[container].dirty = true;
+void State::mark_dirty(ContainerIndex container, std::uint32_t key) {
+    for (;;) {
+        Container& c = containers_[container];
+        if (c.chunks != kNone && key != kNone) {
+            const bool in_list = has_elements(names_.container(container).kind);
+            note_entry(c, in_list ? element(key).item : key);
+        }
+        // What is above was told when it became dirty.
+        if (c.dirty) return;
+        c.dirty = true;
         if (container == kRoot) return;
-        container = names_.container(container).parent;
+        const Names::Container& name = names_.container(container);
+        container = name.parent;
+        key = name.key;
     }
 }
 
@@ -256,7 +268,7 @@ void State::add_entry_quietly(SlotIndex slot, Entry entry) {
         if (greater(entry, s.entry)) std::swap(entry, s.entry);
         entries_.push(s.others, std::move(entry));
     }
-    mark_dirty(s.container);
+    mark_dirty(s.container, s.key);
     presence_changed(slot, was_present);
 }
 
@@ -275,7 +287,7 @@ Entry State::remove_entry_quietly(SlotIndex slot, std::size_t index) {
             s.entry = entries_.take(s.others, static_cast<std::size_t>(best - others.begin()));
         }
     }
-    mark_dirty(container);
+    mark_dirty(container, s.key);
     if (!s.has_entry()) {
         presence_changed(slot, true);
         release_slot_if_empty(slot);
@@ -313,7 +325,7 @@ void State::replace_entry(SlotIndex slot, Entry entry) {
     touch(s.container, s.key);
     std::swap(s.entry, entry);
     journal_.push_back({Undo::replace_entry, s.container, s.key, std::move(entry)});
-    mark_dirty(s.container);
+    mark_dirty(s.container, s.key);
 }
 
 // --- Counters ------------------------------------------------------------------------------------
@@ -329,7 +341,7 @@ void State::set_cell_quietly(ContainerIndex counter,
     }
     auto& cells = counters_[c.payload];
     const auto at = std::ranges::find(cells, chain, &Cell::chain);
-    mark_dirty(counter);
+    mark_dirty(counter, kNone);
     if (cell && at != cells.end()) {
         *at = *cell;
     } else if (cell) {
@@ -423,7 +435,9 @@ void State::set_places_quietly(ElementIndex element, Place winner, std::vector<P
         const bool present = slot != kNone && slots_[slot].is_present();
         if (e.item != kNone) places.set_visible(e.item, false);
         if (winner.item != kNone) places.set_visible(winner.item, present);
-        mark_dirty(container);
+        note_entry(containers_[container], e.item);
+        note_entry(containers_[container], winner.item);
+        mark_dirty(container, kNone);
     }
     e.item = winner.item;
     e.stamp = winner.stamp;
@@ -448,20 +462,8 @@ void State::set_places(ElementIndex element, Place winner, std::vector<Place> ot
     set_places_quietly(element, winner, std::move(others));
 }
 
-// --- Digest cache and loading --------------------------------------------------------------------
-
-Digest& State::cached_digest(ContainerIndex container) {
-    if (digests_.size() < containers_.size()) digests_.resize(containers_.size());
-    return digests_[container];
-}
-
-void State::forget_truncated_names() {
-    if (containers_.size() > names_.container_count()) {
-        containers_.resize(names_.container_count());
-    }
-    if (digests_.size() > containers_.size()) digests_.resize(containers_.size());
-    if (elements_.size() > names_.element_count()) elements_.resize(names_.element_count());
-}
+// --- Loading
+// ----------------------------------------------------------------------------------------
 
 void State::reserve_slots(std::size_t count) {
     slots_.reserve(count);

@@ -9,12 +9,14 @@
 
 #include "base/bytes.h"
 #include "crdt/batch.h"
+#include "crdt/digest_chunks.h"
 #include "crdt/entry_pool.h"
 #include "crdt/names.h"
 #include "crdt/sequence.h"
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -76,6 +78,7 @@ class State {
         ContainerIndex next_sibling = kNone;
         std::uint32_t present_count = 0;  ///< Present slots, or cells of a counter.
         std::uint32_t payload = kNone;    ///< Into lists or counters.
+        std::uint32_t chunks = kNone;     ///< Of the digest, where they are kept.
         bool attached = false;            ///< Linked to its slot; the root always is.
         bool dirty = true;                ///< The cached digest is stale.
     };
@@ -191,6 +194,10 @@ class State {
 
     // --- Digest cache and loading (crdt/digest.cc, crdt/snapshot.cc) -----------------------------
     Digest& cached_digest(ContainerIndex container);
+    /// The chunks kept for @p container; nullptr where none are.
+    DigestChunks* digest_chunks(ContainerIndex container);
+    DigestChunks& keep_digest_chunks(ContainerIndex container, DigestChunks chunks);
+    void drop_digest_chunks(ContainerIndex container);
     void mark_clean(ContainerIndex container) { containers_[container].dirty = false; }
     std::vector<List>& lists() noexcept { return lists_; }
     void reserve_slots(std::size_t count);
@@ -220,6 +227,10 @@ class State {
         Dot dot;
         std::uint32_t next = kNone;
     };
+    struct KeptChunks {
+        ContainerIndex container = kNone;
+        std::unique_ptr<DigestChunks> chunks;  ///< nullptr: none.
+    };
     struct JournalRecord {
         Undo what;
         std::uint32_t container;
@@ -240,7 +251,13 @@ class State {
     void detach_if_empty(ContainerIndex container);
     void presence_changed(SlotIndex slot, bool was_present);
     void container_count_changed(ContainerIndex container, bool more);
-    void mark_dirty(ContainerIndex container);
+    /// What hangs on @p key of @p container (its digest, those above) changed.
+    void mark_dirty(ContainerIndex container, std::uint32_t key);
+    void note_entry(const Container& container, std::uint32_t entry) {
+        if (container.chunks != kNone && entry != kNone) {
+            digest_chunks_[container.chunks].chunks->note(entry);
+        }
+    }
     void touch(ContainerIndex container, std::uint32_t key);
     void undo_one(JournalRecord& record);
     void add_entry_quietly(SlotIndex slot, Entry entry);
@@ -258,6 +275,8 @@ class State {
     FlatIndex slot_index_;               // Of the slots of maps.
     std::vector<Container> containers_;  // Parallel to the names; may be shorter.
     std::vector<Digest> digests_;
+    std::vector<KeptChunks> digest_chunks_;
+    std::vector<std::uint32_t> free_digest_chunks_;
     std::vector<Element> elements_;  // Parallel to the names; may be shorter.
     std::vector<std::pair<ElementIndex, std::vector<Place>>> other_places_;  // By element.
     std::vector<FirstPlace> first_places_;

@@ -1,8 +1,9 @@
-// The part of State that undoes, and that remembers what slots showed.
+// The part of State that undoes, and that remembers: what slots showed, digests.
 
 #include "crdt/state.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace joinery::crdt {
 
@@ -51,7 +52,7 @@ void State::undo_one(JournalRecord& record) {
         case Undo::replace_entry:
             slots_[find_slot(record.container, record.key)].entry = std::move(record.entry);
             // The digest may have been asked for since.
-            mark_dirty(record.container);
+            mark_dirty(record.container, record.key);
             break;
         case Undo::cell:
             set_cell_quietly(record.container, record.key, undo_cells_.back());
@@ -64,6 +65,11 @@ void State::undo_one(JournalRecord& record) {
             break;
         case Undo::place: {
             List& list = lists_[containers_[record.container].payload];
+            const DigestChunks* const chunks = digest_chunks(record.container);
+            // The next place takes the item's number, but stands elsewhere.
+            if (chunks != nullptr && !chunks->is_below(list.places.item_count() - 1)) {
+                drop_digest_chunks(record.container);
+            }
             list.places.pop();
             list.element_of.pop_back();
             detach_if_empty(record.container);
@@ -114,6 +120,52 @@ void State::clear_touched() {
     before_.clear();
     before_kept_ = 0;
     before_index_ = FlatIndex{};
+}
+
+// --- Digest cache --------------------------------------------------------------------------------
+
+Digest& State::cached_digest(ContainerIndex container) {
+    if (digests_.size() < containers_.size()) digests_.resize(containers_.size());
+    return digests_[container];
+}
+
+DigestChunks* State::digest_chunks(ContainerIndex container) {
+    const std::uint32_t index = containers_[container].chunks;
+    return index == kNone ? nullptr : digest_chunks_[index].chunks.get();
+}
+
+DigestChunks& State::keep_digest_chunks(ContainerIndex container, DigestChunks chunks) {
+    JOINERY_ASSERT(containers_[container].chunks == kNone);
+    if (free_digest_chunks_.empty()) {
+        free_digest_chunks_.push_back(static_cast<std::uint32_t>(digest_chunks_.size()));
+        digest_chunks_.emplace_back();
+    }
+    const std::uint32_t index = free_digest_chunks_.back();
+    free_digest_chunks_.pop_back();
+    containers_[container].chunks = index;
+    digest_chunks_[index] = {container, std::make_unique<DigestChunks>(std::move(chunks))};
+    return *digest_chunks_[index].chunks;
+}
+
+void State::drop_digest_chunks(ContainerIndex container) {
+    const std::uint32_t index = std::exchange(containers_[container].chunks, kNone);
+    if (index == kNone) return;
+    digest_chunks_[index] = {};
+    free_digest_chunks_.push_back(index);
+}
+
+void State::forget_truncated_names() {
+    const auto key_count = static_cast<std::uint32_t>(names_.key_count());
+    for (const KeptChunks& kept : digest_chunks_) {
+        if (!kept.chunks || names_.container(kept.container).kind != Kind::map) continue;
+        // A digest of what was undone since may have known the keys.
+        if (!kept.chunks->is_below(key_count)) drop_digest_chunks(kept.container);
+    }
+    if (containers_.size() > names_.container_count()) {
+        containers_.resize(names_.container_count());
+    }
+    if (digests_.size() > containers_.size()) digests_.resize(containers_.size());
+    if (elements_.size() > names_.element_count()) elements_.resize(names_.element_count());
 }
 
 }  // namespace joinery::crdt
