@@ -51,6 +51,10 @@ class EncoderDictionary {
     // By document index; kNone where the name has no reference yet.
     std::vector<std::uint32_t> actors_, keys_, containers_, elements_;
     std::uint32_t actor_count_ = 0, key_count_ = 0, path_count_ = 0;
+    // Scratch of NameWriter: the names that are new in the batch being written.
+    std::vector<ChainIndex> new_actors_;
+    std::vector<KeyIndex> new_keys_;
+    Bytes new_paths_;
 };
 
 /// The decoder's side: from references to a document's indices.

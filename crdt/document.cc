@@ -124,8 +124,12 @@ Result<void> check_numbers(const ChangeHeader& change, const BatchWalk& walk, st
 
 }  // namespace
 
-Result<std::vector<ChangeHash>> Document::check(const Batch& batch) {
-    std::vector<ChangeHash> hashes(batch.changes.size());
+Result<std::span<const ChangeHash>> Document::check(const Batch& batch) {
+    std::vector<ChangeHash>& hashes = checked_hashes_;
+    // What one bulk needed is not kept for ever.
+    constexpr std::size_t kKept = 1024;
+    if (hashes.capacity() > kKept && batch.changes.size() <= kKept) hashes = {};
+    hashes.assign(batch.changes.size(), ChangeHash{});
     BatchWalk walk(graph_);
     for (std::size_t i = 0; i < batch.changes.size(); ++i) {
         const ChangeHeader& change = batch.changes[i];
@@ -157,7 +161,7 @@ Result<std::vector<ChangeHash>> Document::check(const Batch& batch) {
         // Nothing follows the last one, which is often the only one.
         if (i + 1 != batch.changes.size()) walk.add(change, i);
     }
-    return hashes;
+    return std::span<const ChangeHash>(hashes);
 }
 
 namespace {

@@ -12,6 +12,7 @@
 
 #include <array>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,11 +51,11 @@ class Document {
     Result<ChangeHash> hash_of(ChainIndex chain, std::uint64_t seq) const;
 
     /// Checks that the changes of @p batch may be applied now, without applying them, and gives
-    /// their chain hashes in order; duplicates have a zero hash.
+    /// their chain hashes in order; duplicates have a zero hash. Borrowed until the next check().
     ///
     /// @return `not_found` with `at` = index of the first change whose predecessor or dependency is
     ///         missing; `malformed` for a seq or counter that cannot be; `over_limit`.
-    Result<std::vector<ChangeHash>> check(const Batch& batch);
+    Result<std::span<const ChangeHash>> check(const Batch& batch);
 
     /// Applies the changes of @p batch, whose hashes check() gave. All or none: on an Error the
     /// document is as it was. The caller has verified the seals over the hashes.
@@ -114,6 +115,7 @@ class Document {
     HashSource hash_source_;
     Outgoing outgoing_;
     std::vector<ChangeHash> dependency_hashes_;
+    std::vector<ChangeHash> checked_hashes_;
     Bytes digest_input_;
     bool transaction_open_ = false;
 };

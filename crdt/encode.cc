@@ -12,6 +12,9 @@ class NameWriter {
   public:
     NameWriter(const Names& names, EncoderDictionary& dictionary)
         : names_(names), dictionary_(dictionary), fresh_(dictionary.is_fresh()) {
+        new_actors_.clear();
+        new_keys_.clear();
+        new_paths_.clear();
         dictionary_.actors_.resize(names.actor_count(), kNone);
         dictionary_.keys_.resize(names.key_count(), kNone);
         dictionary_.containers_.resize(names.container_count(), kNone);
@@ -116,9 +119,9 @@ class NameWriter {
     const Names& names_;
     EncoderDictionary& dictionary_;
     bool fresh_;
-    std::vector<ChainIndex> new_actors_;
-    std::vector<KeyIndex> new_keys_;
-    Bytes new_paths_;
+    std::vector<ChainIndex>& new_actors_ = dictionary_.new_actors_;
+    std::vector<KeyIndex>& new_keys_ = dictionary_.new_keys_;
+    Bytes& new_paths_ = dictionary_.new_paths_;
     std::size_t new_path_count_ = 0;
 };
 
