@@ -99,8 +99,12 @@ std::vector<Metric> run_w3(const Size& size) {
     auto reversed = offline.updates;
     std::ranges::reverse(reversed);
     report.add("merge.batch", "ms", milliseconds([&] { backward.apply_streams(reversed); }));
+    Replica whole(Shape::map, base, 2);
+    report.add("merge.atomic", "ms", milliseconds([&] { whole.apply_atomically(reversed); }));
     check_merged(forward.all(), offline);
-    check(forward.document().digest() == backward.document().digest(), "both merge orders");
+    const Digest digest = forward.document().digest();
+    check(digest == backward.document().digest(), "both merge orders");
+    check(digest == whole.document().digest(), "the merge as one");
     double updates = 0;
     for (const auto& update : offline.updates)
         updates += size_of(update);

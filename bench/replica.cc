@@ -176,6 +176,11 @@ void Replica::apply_stream(const std::vector<Bytes>& stream) {
 }
 
 void Replica::apply_streams(const std::vector<std::vector<Bytes>>& streams) {
+    for (const auto& stream : streams)
+        apply_stream(stream);
+}
+
+void Replica::apply_atomically(const std::vector<std::vector<Bytes>>& streams) {
     batch_.clear();
     for (const auto& stream : streams) {
         DecoderDictionary dictionary;

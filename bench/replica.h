@@ -47,8 +47,11 @@ class Replica {
     void apply_backlog(const std::vector<Bytes>& messages);
     /// Takes the batches of one stream, each whole.
     void apply_stream(const std::vector<Bytes>& stream);
-    /// Takes the batches of many streams as one.
+    /// Takes many streams that came at once, one after the other, each batch whole, as a session
+    /// takes what waits for it.
     void apply_streams(const std::vector<std::vector<Bytes>>& streams);
+    /// Takes the batches of many streams as one, all or none.
+    void apply_atomically(const std::vector<std::vector<Bytes>>& streams);
 
     crdt::Document& document() noexcept { return *document_; }
     Plain all() const { return {document_->read_root()}; }

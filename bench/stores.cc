@@ -46,7 +46,7 @@ void write(Document& document, const std::vector<MapOp>& ops, std::size_t begin,
     for (std::size_t i = begin; i < end; ++i) {
         const auto done =
             document.transact([&](Tx& tx) { return tx.set(path_of(ops[i]), Value(ops[i].value)); });
-        check(done.has_value(), "write");
+        if (!done) throw std::runtime_error("write: " + std::string(done.error().what));
     }
 }
 
