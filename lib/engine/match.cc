@@ -11,10 +11,8 @@ namespace joinery::detail {
 namespace {
 
 constexpr std::size_t kPairMax = 4'000'000;
-/// Thousandths of two elements that are equal if one is the other after an edit; after its key
-/// field was changed too.
+/// Thousandths of two elements that are equal if one is the other after an edit.
 constexpr std::uint64_t kEditedShareMin = 500;
-constexpr std::uint64_t kRenamedShareMin = 750;
 
 /// Bytes that are equal exactly for equal plain data.
 void append_canonical(const Plain& value, crdt::ByteWriter& out) {
@@ -133,31 +131,6 @@ std::vector<std::pair<std::size_t, std::size_t>> greedy_pairs(std::span<const By
     return pairs;
 }
 
-/// Matches elements whose key is gone with elements whose key is new, where they are the same but
-/// for that: what else was edited in them concurrently stays.
-void match_renamed(const PlainArray& current, const PlainArray& target, ListMatch& match) {
-    std::vector<bool> matched(current.size(), false);
-    for (const auto& index : match.current_of) {
-        if (index) matched[*index] = true;
-    }
-    std::vector<const Plain*> gone;
-    std::vector<std::size_t> gone_at;
-    for (std::size_t i = 0; i < current.size(); ++i) {
-        if (matched[i]) continue;
-        gone.push_back(&current[i]);
-        gone_at.push_back(i);
-    }
-    std::vector<const Plain*> fresh;
-    std::vector<std::size_t> fresh_at;
-    for (std::size_t j = 0; j < target.size(); ++j) {
-        if (match.current_of[j]) continue;
-        fresh.push_back(&target[j]);
-        fresh_at.push_back(j);
-    }
-    for (const auto& [i, j] : similar_pairs(gone, fresh, kRenamedShareMin))
-        match.current_of[fresh_at[j]] = gone_at[i];
-}
-
 std::vector<Bytes> canonical_all(std::span<const Plain> values) {
     std::vector<Bytes> out;
     out.reserve(values.size());
@@ -198,7 +171,6 @@ ListMatch match_by_key(const PlainArray& current,
         match.current_of.push_back(found == by_key.end() ? std::nullopt
                                                          : std::optional(found->second));
     }
-    match_renamed(current, target, match);
     return match;
 }
 

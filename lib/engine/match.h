@@ -23,8 +23,7 @@ struct ListMatch {
 /// a value of its own; empty if there is none, or no element.
 std::string_view key_field(const PlainArray& target, std::span<const std::string> fields);
 
-/// Elements with equal values at @p field match; then those whose value there is gone with those
-/// whose value is new, where three quarters of what is in them are equal.
+/// Elements with equal values at @p field match.
 ListMatch match_by_key(const PlainArray& current, const PlainArray& target, std::string_view field);
 
 /// Equal elements match along a longest common subsequence; between those match in order the

@@ -1,7 +1,6 @@
 #include "engine/similar.h"
 
 #include <algorithm>
-#include <tuple>
 
 namespace joinery::detail {
 namespace {
@@ -70,30 +69,6 @@ Overlap overlap(const Plain& a, const Plain& b) {
     if (a.is_scalar() || is_empty) return {a == b ? 1U : 0U, count_of(b)};
     if (a.is_object()) return overlap_of_objects(a.object(), b.object());
     return overlap_of_arrays(a.array(), b.array());
-}
-
-IndexPairs similar_pairs(std::span<const Plain* const> current,
-                         std::span<const Plain* const> target,
-                         std::uint64_t share_min) {
-    IndexPairs pairs;
-    if (current.size() * target.size() > kPairMax) return pairs;
-    // The greatest share first; of equal ones the first in both orders.
-    std::vector<std::tuple<std::uint64_t, std::size_t, std::size_t>> scored;
-    for (std::size_t i = 0; i < current.size(); ++i) {
-        for (std::size_t j = 0; j < target.size(); ++j) {
-            const std::uint64_t share = score(*current[i], *target[j], share_min);
-            if (share != 0) scored.emplace_back(1000 - share, i, j);
-        }
-    }
-    std::ranges::sort(scored);
-    std::vector<bool> current_taken(current.size(), false);
-    std::vector<bool> target_taken(target.size(), false);
-    for (const auto& [distance, i, j] : scored) {
-        if (current_taken[i] || target_taken[j]) continue;
-        current_taken[i] = target_taken[j] = true;
-        pairs.emplace_back(i, j);
-    }
-    return pairs;
 }
 
 IndexPairs similar_pairs_in_order(std::span<const Plain> current,

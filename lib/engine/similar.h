@@ -26,16 +26,11 @@ Overlap overlap(const Plain& a, const Plain& b);
 /// Pairs of an index in one array and an index in another.
 using IndexPairs = std::vector<std::pair<std::size_t, std::size_t>>;
 
-/// The most similar pairs of containers of one sort from @p current and @p target, each index once,
-/// that share at least @p share_min thousandths, whatever their order. Past 4,096 pairs to compare:
-/// none.
+/// Pairs of containers of one sort from @p current and @p target, each index once and in both
+/// orders, that share at least @p share_min thousandths each and the most in sum. Past 4,096 pairs
+/// to compare: none.
 /// @par Cost
 /// O(n m) comparisons of two elements.
-IndexPairs similar_pairs(std::span<const Plain* const> current,
-                         std::span<const Plain* const> target,
-                         std::uint64_t share_min);
-
-/// The same with pairs that keep both orders and share the most in sum.
 IndexPairs similar_pairs_in_order(std::span<const Plain> current,
                                   std::span<const Plain> target,
                                   std::uint64_t share_min);

@@ -156,8 +156,9 @@ std::vector<ChangeHash> DocumentCheck::replay(DecodedSegment& segment,
         apply(segment, stated);
         return stated;
     }
-    apply(segment, *hashes);
-    return *hashes;
+    std::vector<ChangeHash> computed(hashes->begin(), hashes->end());
+    apply(segment, computed);
+    return computed;
 }
 
 void DocumentCheck::apply(DecodedSegment& segment, const std::vector<ChangeHash>& hashes) {

@@ -45,12 +45,12 @@ std::string merged(std::string_view base, std::string_view left, std::string_vie
     return shown(a);
 }
 
-/// Rule J2, as the next three.
-TEST(Import, OfARenumberedElementKeepsWhatOthersEditInIt) {
+/// Rule J2, as the next two.
+TEST(Import, OfARenumberedElementLeavesAloneWhatOthersDoUnderTheOldNumber) {
     EXPECT_EQ(merged(R"({"panels":[{"a":1,"b":2,"c":3,"id":7}]})",
                      R"({"panels":[{"a":1,"b":2,"c":3,"id":8}]})",
-                     R"({"panels":[{"a":9,"b":2,"c":3,"id":7}]})"),
-              R"({"panels":[{"a":9,"b":2,"c":3,"id":8}]})");
+                     R"({"panels":[{"a":1,"b":2,"c":3,"id":7},{"a":5,"id":9}]})"),
+              R"({"panels":[{"a":1,"b":2,"c":3,"id":8},{"a":5,"id":9}]})");
 }
 
 TEST(Import, TellsANewElementFromAnEditedOneBesideIt) {

@@ -174,7 +174,7 @@ class Comparison {
             five[i] = &lists[i];
         }
         const Reason reason = reason_of(five);
-        count(path + " (order)", five, reason == Reason::renumbered ? reason : Reason::order);
+        count(path + " (order)", five, reason == Reason::lost ? reason : Reason::order);
     }
 
     static Reason reason_of(const Five& five) {
@@ -182,7 +182,7 @@ class Comparison {
         const bool by_theirs = !same(five[kBase], five[kTheirs]);
         const bool contested = by_ours && by_theirs && !same(five[kOurs], five[kTheirs]);
         const Plain* due = by_ours ? five[kOurs] : five[kTheirs];
-        if (!contested && !same(five[kJoinery], due)) return Reason::renumbered;
+        if (!contested && !same(five[kJoinery], due)) return Reason::lost;
         if (!contested) {
             return same(five[kPeople], five[kBase]) ? Reason::side_dropped : Reason::new_value;
         }
@@ -200,7 +200,7 @@ class Comparison {
             return;
         }
         // What an import cannot tell apart it may take for another element.
-        if (reason == Reason::renumbered && !by_import_keys_) reason = Reason::no_key;
+        if (reason == Reason::lost && !by_import_keys_) reason = Reason::no_key;
         auto [base, ours, theirs, people, joinery] = excerpts(five);
         outcome.differences.push_back({reason,
                                        path,

@@ -22,12 +22,12 @@ enum class Reason : std::uint8_t {
     both_added,  ///< Both sides added an element of the same key, or a member, with other content.
     no_key,      ///< In an array whose elements have no key that all five documents share.
     order,       ///< The same elements, in another order.
-    renumbered,  ///< One side alone wrote under this key, and that is not what stands under it.
+    lost,        ///< What one side alone wrote is not there: a fault of the engine.
 };
 inline constexpr std::size_t kReasonCount = 8;
 
 struct Difference {
-    Reason reason = Reason::renumbered;
+    Reason reason = Reason::lost;
     std::string path;
     /// As JSON, cut short; empty where nothing is there.
     std::string base, ours, theirs, people, joinery;

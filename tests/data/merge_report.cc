@@ -22,7 +22,7 @@ constexpr std::array<std::string_view, kReasonCount> kReasons{
     "Both sides added it, under the same key, with other content",
     "In an array whose elements have no `id`, `uid` or `name` of their own",
     "The same elements in another order",
-    "Under this key stands not what one side alone wrote: elements renumbered",
+    "What one side alone wrote is not there",
 };
 constexpr std::array<std::string_view, 3> kGitOutcomes{"clean-same", "clean-differs", "conflict"};
 constexpr std::size_t kExamplesMax = 3;
@@ -120,6 +120,7 @@ class Reporter {
         for (const Difference& difference : outcome.differences) {
             const auto index = static_cast<std::size_t>(difference.reason);
             ++tally.differing_paths.at(index);
+            if (difference.reason == Reason::lost) report_.lost.push_back(name + difference.path);
             if (reasons.insert(difference.reason).second) {
                 ++tally.differing_merges.at(index);
                 keep({name, merge.git, merge.path, difference});

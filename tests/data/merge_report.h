@@ -14,6 +14,7 @@ struct MergeReport {
     std::string text;                   ///< Markdown.
     std::size_t merge_count = 0;        ///< All that are in the files.
     std::vector<std::string> diverged;  ///< Merges after which peers had unequal digests.
+    std::vector<std::string> lost;      ///< Paths of which uncontested work is not there.
 };
 
 /// Runs every merge in the files in @p folder.

@@ -16,7 +16,9 @@ int main(int argc, char** argv) {
     }
     const auto report = joinery::testing::make_merge_report(folder);
     std::ofstream(file, std::ios::binary) << report.text;
-    std::cout << report.merge_count << " merges, after " << report.diverged.size()
-              << " of which the peers differ; written to " << file << '\n';
-    return report.diverged.empty() ? 0 : 1;
+    std::cout << report.merge_count << " merges: " << report.diverged.size() << " diverged, "
+              << report.lost.size() << " paths lost; written to " << file << '\n';
+    for (const std::string& path : report.lost)
+        std::cout << "lost: " << path << '\n';
+    return report.diverged.empty() && report.lost.empty() ? 0 : 1;
 }

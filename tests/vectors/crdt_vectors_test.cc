@@ -116,7 +116,7 @@ struct Story {
     std::vector<ChangeHash> hashes;
 };
 
-Bytes joined(const std::vector<ChangeHash>& hashes) {
+Bytes joined(std::span<const ChangeHash> hashes) {
     Bytes out;
     for (const ChangeHash& hash : hashes)
         out.insert(out.end(), hash.bytes.begin(), hash.bytes.end());
