@@ -86,19 +86,16 @@ void w5_load(benchmark::State& state) {
 class Large {
   public:
     Large(crdt::Kind kind, std::size_t count) {
-        crdt::Transaction t(document_, chain_, WallTime(1));
-        container_ = *t.make(crdt::kRoot, *t.key("large"), kind);
-        for (std::size_t i = 0; i < count; ++i) {
-            const Value value(static_cast<std::int64_t>(i));
-            if (kind == crdt::Kind::list) {
-                slots_.push_back(*t.insert(container_, i, {crdt::Kind::none, value}));
-            } else {
-                slots_.push_back(*t.key("key " + std::to_string(i)));
-                check(t.put(container_, slots_.back(), value).has_value(), "put");
-            }
+        {
+            crdt::Transaction t(document_, chain_, WallTime(1));
+            container_ = *t.make(crdt::kRoot, *t.key("large"), kind);
+            check(t.commit().has_value(), "commit");
         }
-        check(t.commit().has_value(), "commit");
-        document_.clear_outgoing();
+        // A change holds 8 MiB.
+        for (std::size_t end = 0; slots_.size() < count;) {
+            end = std::min(count, end + 10'000);
+            fill(kind, end);
+        }
         document_.digest();
     }
     void write_one() {
@@ -113,6 +110,21 @@ class Large {
     crdt::Document& document() { return document_; }
 
   private:
+    void fill(crdt::Kind kind, std::size_t end) {
+        crdt::Transaction t(document_, chain_, WallTime(1));
+        for (std::size_t i = slots_.size(); i < end; ++i) {
+            const Value value(static_cast<std::int64_t>(i));
+            if (kind == crdt::Kind::list) {
+                slots_.push_back(*t.insert(container_, i, {crdt::Kind::none, value}));
+            } else {
+                slots_.push_back(*t.key("key " + std::to_string(i)));
+                check(t.put(container_, slots_.back(), value).has_value(), "put");
+            }
+        }
+        check(t.commit().has_value(), "commit");
+        document_.clear_outgoing();
+    }
+
     crdt::Document document_{"bench"};
     crdt::ChainIndex chain_ = document_.names().intern_actor(ActorId{});
     crdt::ContainerIndex container_ = crdt::kRoot;
