@@ -6,7 +6,7 @@
 
 namespace joinery::crdt {
 
-Document::Document(std::string id) : id_(std::move(id)), state_(names_) {}
+Document::Document(std::string id) : id_(std::move(id)), state_(names_), live_(id_) {}
 
 void Document::remember_hash(ChainIndex chain, std::uint64_t seq, const ChangeHash& hash) {
     if (chain >= recent_.size()) recent_.resize(chain + 1);
@@ -238,8 +238,8 @@ Result<ApplyReport> Document::apply(const Batch& batch, std::span<const ChangeHa
 }
 
 std::size_t Document::memory_size() const noexcept {
-    std::size_t size =
-        names_.memory_size() + graph_.memory_size() + state_.memory_size() + sizeof(Document);
+    std::size_t size = names_.memory_size() + graph_.memory_size() + state_.memory_size() +
+                       live_.memory_size() + finder_.memory_size() + sizeof(Document);
     for (const RecentHashes& recent : recent_)
         size += recent.ring.capacity() * sizeof(ChangeHash);
     return size;

@@ -8,6 +8,8 @@
 #include "crdt/apply.h"
 #include "crdt/canonical.h"
 #include "crdt/graph.h"
+#include "crdt/live.h"
+#include "crdt/live_view.h"
 #include "crdt/state.h"
 
 #include <array>
@@ -79,12 +81,24 @@ class Document {
     /// entries, are hashed again, and what leads from them to the root.
     Digest digest();
 
-    /// The container at @p key of @p parent as plain data, and the whole document's.
-    Plain read(const Shown& shown) const;
-    PlainObject read_root() const;
+    /// What @p shown is as plain data, and the whole document.
+    Plain read(const Shown& shown, Lanes lanes = Lanes::all) const;
+    PlainObject read_root(Lanes lanes = Lanes::all) const;
+    /// What key @p key of @p map shows, a live value where nothing else (rule I3).
+    Shown shown_at(ContainerIndex map, std::string_view key, Lanes lanes = Lanes::all) const;
+
+    /// The live registers (rules I2 to I10): beside the changes, in no digest or snapshot.
+    const Live& live() const noexcept { return live_; }
+    Live& live() noexcept { return live_; }
+    /// The live registers that changed in maps that are known here, found for patches_of(); their
+    /// maps count as touched. Borrows from live().
+    std::vector<LiveTouch> touch_live();
 
     /// Starts noting what slots showed, for patches; see crdt/patch.h.
-    void set_recording(bool on) { state_.set_recording(on); }
+    void set_recording(bool on) {
+        state_.set_recording(on);
+        live_.set_recording(on);
+    }
     State& mutable_state() noexcept { return state_; }
 
     std::size_t memory_size() const noexcept;
@@ -110,6 +124,8 @@ class Document {
     Names names_;
     Graph graph_;
     State state_;
+    Live live_;
+    ContainerFinder finder_;
     ChangeHasher hasher_;
     std::vector<RecentHashes> recent_;
     HashSource hash_source_;

@@ -197,6 +197,7 @@ Names::Mark Names::mark() const noexcept {
 }
 
 void Names::truncate(const Mark& mark) {
+    ++truncation_count_;
     // Elements and containers hash by what they refer to, so they go before keys and actors.
     while (elements_.size() > mark.elements) {
         element_index_.erase(static_cast<std::uint32_t>(elements_.size() - 1),

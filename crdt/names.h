@@ -109,6 +109,8 @@ class Names {
     Mark mark() const noexcept;
     /// Forgets all that was interned after @p mark; nothing may refer to it any more.
     void truncate(const Mark& mark);
+    /// How often truncate() was called: what was found by walking the names may be gone since.
+    std::uint64_t truncation_count() const noexcept { return truncation_count_; }
 
     std::size_t memory_size() const noexcept;
 
@@ -124,6 +126,7 @@ class Names {
     std::vector<Element> elements_;
     std::vector<ElementKey> element_keys_;
     FlatIndex actor_index_, key_index_, container_index_, element_index_;
+    std::uint64_t truncation_count_ = 0;
 };
 
 }  // namespace joinery::crdt

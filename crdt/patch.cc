@@ -10,10 +10,13 @@ using Before = State::Before;
 
 class PatchMaker {
   public:
-    explicit PatchMaker(const Document& document)
+    PatchMaker(const Document& document, std::span<const LiveTouch> live)
         : document_(document), state_(document.state()), names_(document.names()) {
         for (const Before& before : state_.touched())
             touched_[before.container].push_back(&before);
+        // Of a register that was let go of and came again the first one counts.
+        for (const LiveTouch& touch : live)
+            live_[touch.map].try_emplace(touch.before->key, touch.before);
     }
 
     std::vector<PatchStep> run() {
@@ -24,30 +27,61 @@ class PatchMaker {
   private:
     /// The steps within a container that showed before and shows now.
     void container(ContainerIndex index, const std::string& path) {
+        if (!has_elements(names_.container(index).kind)) return members(index, path);
         const auto found = touched_.find(index);
-        if (found == touched_.end()) return;
-        if (has_elements(names_.container(index).kind)) {
-            elements(index, found->second, path);
-        } else {
-            members(index, found->second, path);
-        }
+        if (found != touched_.end()) elements(index, found->second, path);
     }
 
-    void members(ContainerIndex index,
-                 std::vector<const Before*>& touched,
-                 const std::string& path) {
-        std::ranges::sort(touched, {}, [&](const Before* b) { return names_.key(b->key); });
-        for (const Before* before : touched) {
+    /// A member that may have changed: in the state, in its live register, or both.
+    struct Member {
+        const Before* logged = nullptr;
+        const Live::Before* live = nullptr;
+    };
+
+    std::map<std::string_view, Member> touched_members(ContainerIndex index) const {
+        std::map<std::string_view, Member> out;
+        if (const auto found = touched_.find(index); found != touched_.end()) {
+            for (const Before* before : found->second)
+                out[names_.key(before->key)].logged = before;
+        }
+        if (const auto found = live_.find(index); found != live_.end()) {
+            for (const auto& [key, before] : found->second)
+                out[key].live = before;
+        }
+        return out;
+    }
+
+    /// What a member showed, a live value included (rule I3).
+    Before member_before(ContainerIndex index, std::string_view key, const Member& member) const {
+        Before before{index, 0, Kind::none, false, {}, kNone, 0};
+        if (member.logged != nullptr) before = *member.logged;
+        if (before.kind != Kind::none || before.has_value) return before;
+        if (member.live != nullptr) {
+            before.has_value = member.live->value.has_value();
+            if (before.has_value) before.value = *member.live->value;
+        } else if (const Value* value = document_.live().find(names_.container(index).id, key)) {
+            before.has_value = true;
+            before.value = *value;
+        }
+        return before;
+    }
+
+    void members(ContainerIndex index, const std::string& path) {
+        for (const auto& [key, member] : touched_members(index)) {
+            const bool is_hidden = member.logged == nullptr &&
+                                   !document_.shown_at(index, key, Lanes::logged).nothing();
+            if (is_hidden) continue;
             std::string member_path = path;
-            append_path_token(member_path, names_.key(before->key));
-            const Shown now = state_.shown(index, before->key);
-            const bool was = before->kind != Kind::none || before->has_value;
+            append_path_token(member_path, key);
+            const Before before = member_before(index, key, member);
+            const Shown now = document_.shown_at(index, key);
+            const bool was = before.kind != Kind::none || before.has_value;
             if (was && now.nothing()) {
                 steps_.push_back({PatchKind::remove, member_path, {}});
             } else if (!was && !now.nothing()) {
                 steps_.push_back({PatchKind::add, member_path, document_.read(now)});
             } else if (was) {
-                content(*before, now, member_path);
+                content(before, now, member_path);
             }
         }
     }
@@ -114,6 +148,7 @@ class PatchMaker {
     const State& state_;
     const Names& names_;
     std::map<ContainerIndex, std::vector<const Before*>> touched_;
+    std::map<ContainerIndex, std::map<std::string_view, const Live::Before*>> live_;
     std::vector<PatchStep> steps_;
 };
 
@@ -132,6 +167,8 @@ void append_path_token(std::string& path, std::string_view token) {
     }
 }
 
-std::vector<PatchStep> patches_of(const Document& document) { return PatchMaker(document).run(); }
+std::vector<PatchStep> patches_of(const Document& document, std::span<const LiveTouch> live) {
+    return PatchMaker(document, live).run();
+}
 
 }  // namespace joinery::crdt

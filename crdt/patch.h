@@ -26,6 +26,8 @@ void append_path_token(std::string& path, std::string_view token);
 /// The steps for all that State::touched() names; the caller clears that afterwards.
 /// @par Cost
 /// O(touched slots) and what their values are long.
-std::vector<PatchStep> patches_of(const Document& document);
+///
+/// @param live  What Document::touch_live() gave.
+std::vector<PatchStep> patches_of(const Document& document, std::span<const LiveTouch> live = {});
 
 }  // namespace joinery::crdt

@@ -188,6 +188,8 @@ class State {
         Int128 sum;          ///< Of a counter shown.
     };
     void set_recording(bool on) noexcept { recording_ = on; }
+    /// Notes a slot in which something else than the state changed: a live value beneath it.
+    void note_touch(ContainerIndex container, std::uint32_t key) { touch(container, key); }
     /// Every slot touched, in order of first touch. What was undone is not among them.
     std::span<const Before> touched() const noexcept { return before_; }
     void clear_touched();

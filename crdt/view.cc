@@ -12,7 +12,18 @@ std::int64_t clamp_sum(Int128 sum) noexcept {
     return static_cast<std::int64_t>(std::clamp(sum, kMin, kMax));
 }
 
-PlainObject read_map(const Document& document, ContainerIndex container) {
+/// Rule I3: the live values of a map, where nothing logged shows.
+void add_live(const Document& document, ContainerIndex map, PlainObject& object) {
+    const Names& names = document.names();
+    document.live().for_each(names.container(map).id,
+                             [&](const std::string& key, const Value& value) {
+                                 if (document.shown_at(map, key, Lanes::logged).nothing()) {
+                                     object.push_back({key, Plain{value}});
+                                 }
+                             });
+}
+
+PlainObject read_map(const Document& document, ContainerIndex container, Lanes lanes) {
     const State& state = document.state();
     PlainObject object;
     object.reserve(state.container(container).present_count);
@@ -21,31 +32,32 @@ PlainObject read_map(const Document& document, ContainerIndex container) {
         index = slot.next;
         if (!slot.is_present()) continue;
         object.push_back(
-            {std::string(document.names().key(slot.key)), document.read(state.shown(slot))});
+            {std::string(document.names().key(slot.key)), document.read(state.shown(slot), lanes)});
     }
+    if (lanes == Lanes::all && !document.live().empty()) add_live(document, container, object);
     std::ranges::sort(
         object, {}, [](const auto& member) -> const std::string& { return member.first; });
     return object;
 }
 
-PlainArray read_list(const Document& document, ContainerIndex container) {
+PlainArray read_list(const Document& document, ContainerIndex container, Lanes lanes) {
     const State& state = document.state();
     PlainArray array;
     const State::List* list = state.list(container);
     if (list == nullptr) return array;
     array.reserve(list->places.visible_count());
     list->places.for_each_visible([&](std::uint32_t item) {
-        array.push_back(document.read(state.shown(container, list->element_of[item])));
+        array.push_back(document.read(state.shown(container, list->element_of[item]), lanes));
     });
     return array;
 }
 
 }  // namespace
 
-Plain Document::read(const Shown& shown) const {
+Plain Document::read(const Shown& shown, Lanes lanes) const {
     switch (shown.kind) {
-        case Kind::map: return {read_map(*this, shown.container)};
-        case Kind::list: return {read_list(*this, shown.container)};
+        case Kind::map: return {read_map(*this, shown.container, lanes)};
+        case Kind::list: return {read_list(*this, shown.container, lanes)};
         case Kind::counter: return {Value(clamp_sum(state_.counter_sum(shown.container)))};
         case Kind::none:
         case Kind::text:
@@ -54,6 +66,6 @@ Plain Document::read(const Shown& shown) const {
     return {shown.value != nullptr ? *shown.value : Value()};
 }
 
-PlainObject Document::read_root() const { return read_map(*this, kRoot); }
+PlainObject Document::read_root(Lanes lanes) const { return read_map(*this, kRoot, lanes); }
 
 }  // namespace joinery::crdt

@@ -4,6 +4,7 @@
 
 #include "base/value.h"
 
+#include <cstdint>
 #include <string>
 #include <variant>
 #include <vector>
@@ -12,6 +13,12 @@ namespace joinery {
 
 struct Plain;
 struct PlainMember;
+/// Of which lanes a read of what is shown tells.
+enum class Lanes : std::uint8_t {
+    all,     ///< Changes, and live values where no change hides them.
+    logged,  ///< Changes alone: what versions, digests and imports are made of.
+};
+
 /// Elements in order.
 using PlainArray = std::vector<Plain>;
 /// Members sorted by the UTF-8 bytes of their keys, each key once.
