@@ -160,6 +160,9 @@ bool Core::others_wrote() const { return store_->commit_count() != seen_commit_;
 
 Result<Core::Changed> Core::commit() {
     if (others_wrote()) JOINERY_TRY_VOID(follow_others());
+    // Before the store's lock is taken: signing needs none, and callbacks may run here.
+    for (const auto& document : open_documents())
+        document->flush_live();
     auto done = write_all();
     // What others stored may be of our own actor. If no new one can be had now, the next local
     // change tries again.

@@ -17,7 +17,20 @@ Result<Receipt> Document::init_once(const std::function<Result<void>(Tx&)>& body
     return core_->init_once(body);
 }
 
-Result<Plain> Document::read(std::string_view path) const { return core_->read(path); }
+Result<LiveRegister> Document::live(std::string_view path) const {
+    JOINERY_TRY(auto slot, core_->live_slot(path));
+    return LiveRegister(core_, slot.map, std::move(slot.key));
+}
+
+Result<void> LiveRegister::set(const Value& value) const {
+    return core_->write_live(map_, key_, &value);
+}
+
+Result<void> LiveRegister::clear() const { return core_->write_live(map_, key_, nullptr); }
+
+Result<Plain> Document::read(std::string_view path, Lanes lanes) const {
+    return core_->read(path, lanes);
+}
 
 Result<Plain> Document::read_at(const Version& version, std::string_view path) const {
     return core_->read_at(version, path);

@@ -46,6 +46,8 @@ Result<std::shared_ptr<DocumentCore>> DocumentCore::open(
         core->set_stored(chain, graph.last_seq(chain), graph.tip_hash(chain));
     }
     JOINERY_TRY_VOID(core->load_seals(reader));
+    const auto loaded = core->load_live(reader, record->number);
+    if (!loaded) return loaded.error();
     return core;
 }
 
@@ -91,7 +93,9 @@ void DocumentCore::take_outgoing() {
 
 bool DocumentCore::has_pending() const {
     const std::lock_guard lock(mutex_);
-    return !unstored_.empty() || !writing_.empty() || !document_->outgoing().batch.empty();
+    const crdt::Live& live = document_->live();
+    return !unstored_.empty() || !writing_.empty() || !document_->outgoing().batch.empty() ||
+           live.has_unsealed() || live.has_unstored();
 }
 
 // --- For apps ------------------------------------------------------------------------------------
@@ -124,9 +128,9 @@ Result<Receipt> DocumentCore::transact(const std::function<Result<void>(Tx&)>& b
     return receipt;
 }
 
-Result<Plain> DocumentCore::read(std::string_view path) const {
+Result<Plain> DocumentCore::read(std::string_view path, Lanes lanes) const {
     const std::lock_guard lock(mutex_);
-    return read_path(*document_, path);
+    return read_path(*document_, path, lanes);
 }
 
 Result<std::vector<Alternative>> DocumentCore::alternatives(std::string_view path) const {
@@ -146,6 +150,7 @@ Result<DocumentStatus> DocumentCore::status() const {
     for (const crdt::Dependency& head : graph.heads()) {
         status.heads.push_back({document_->names().actor(head.chain), head.seq});
     }
+    status.live_count = document_->live().count();
     status.stored_size = record_.stored_size;
     status.pending_count = unstored_.change_count() + writing_.change_count() +
                            document_->outgoing().batch.changes.size();
@@ -160,37 +165,45 @@ Result<bool> DocumentCore::absorb(StoreReader& reader) {
     if (!bytes) return false;
     JOINERY_TRY(const DocumentRecord record, decode_document_record(*bytes));
     bool is_to_tell = false;
+    bool is_changed = false;
     {
         const std::lock_guard lock(mutex_);
-        if (record.change_count == record_.change_count) {
-            record_.snapshot_count = record.snapshot_count;
-            return false;
-        }
-        take_outgoing();
         document_->set_recording(!watches_.empty());
-        History history(reader, record.number, document_->names());
-        const auto done = history.for_each(
-            record_.change_count,
-            record.change_count,
-            [&](DecodedSegment& segment) -> Result<bool> {
-                look_for_own(segment.batch);
-                JOINERY_TRY_VOID(apply_segment(*document_, segment));
-                JOINERY_TRY(const auto hashes, segment_hashes(document_->names(), segment));
-                for (std::size_t i = 0; i < hashes.size(); ++i) {
-                    const crdt::ChangeHeader& change = segment.batch.changes[i];
-                    if (is_unstored(change)) set_stored(change.chain, change.seq, hashes[i]);
-                }
-                return true;
-            });
-        JOINERY_TRY_VOID(done);
-        record_ = record;
-        is_new_ = false;
-        // The window of recent changes has a gap now; the store has what it lacks.
-        forget_recent();
-        JOINERY_TRY_VOID(load_seals(reader));
-        is_to_tell = note_events(false);
+        JOINERY_TRY(const bool has_changes, absorb_changes(reader, record));
+        JOINERY_TRY(const bool has_live, load_live(reader, record.number));
+        is_changed = has_changes || has_live;
+        if (is_changed) is_to_tell = note_events(false);
     }
     if (is_to_tell) tell();
+    return is_changed;
+}
+
+Result<bool> DocumentCore::absorb_changes(StoreReader& reader, const DocumentRecord& record) {
+    if (record.change_count == record_.change_count) {
+        // It may have been made there, by live values alone.
+        record_ = record;
+        is_new_ = false;
+        return false;
+    }
+    take_outgoing();
+    History history(reader, record.number, document_->names());
+    const auto done = history.for_each(
+        record_.change_count, record.change_count, [&](DecodedSegment& segment) -> Result<bool> {
+            look_for_own(segment.batch);
+            JOINERY_TRY_VOID(apply_segment(*document_, segment));
+            JOINERY_TRY(const auto hashes, segment_hashes(document_->names(), segment));
+            for (std::size_t i = 0; i < hashes.size(); ++i) {
+                const crdt::ChangeHeader& change = segment.batch.changes[i];
+                if (is_unstored(change)) set_stored(change.chain, change.seq, hashes[i]);
+            }
+            return true;
+        });
+    JOINERY_TRY_VOID(done);
+    record_ = record;
+    is_new_ = false;
+    // The window of recent changes has a gap now; the store has what it lacks.
+    forget_recent();
+    JOINERY_TRY_VOID(load_seals(reader));
     return true;
 }
 
@@ -214,7 +227,7 @@ void DocumentCore::gather_writing() {
 Result<bool> DocumentCore::write_pending(StoreWriter& writer, DocumentNumber& next_number) {
     const std::lock_guard lock(mutex_);
     gather_writing();
-    if (writing_.empty()) return false;
+    if (writing_.empty() && !document_->live().has_unstored()) return false;
     writing_record_ = record_;
     if (is_new_) writing_record_.number = next_number++;
     writing_stored_ = stored_;
@@ -226,6 +239,8 @@ Result<bool> DocumentCore::write_pending(StoreWriter& writer, DocumentNumber& ne
         JOINERY_TRY_VOID(write_flush(writer, first, end));
         first = end;
     }
+    JOINERY_TRY_VOID(write_live_records(writer));
+    if (writing_.empty() && !is_new_) return true;
     JOINERY_TRY_VOID(
         writer.put(Table::documents, document_key(id_), encode_record(writing_record_)));
     return true;
@@ -316,9 +331,12 @@ Result<void> DocumentCore::write_seal(StoreWriter& writer,
 
 void DocumentCore::finish_write(bool committed) {
     const std::lock_guard lock(mutex_);
-    if (!committed || writing_.empty()) return;
+    if (!committed) return;
+    document_->live().keep_stored();
+    live_count_ = writing_live_count_;
     record_ = writing_record_;
     is_new_ = false;
+    if (writing_.empty()) return;
     stored_ = writing_stored_;
     remember_recent();
     writing_.clear();
@@ -361,6 +379,8 @@ const Author* DocumentCore::own_author(const ActorId& actor) const {
 void DocumentCore::set_author(const Author& author) {
     const std::lock_guard lock(mutex_);
     if (author.actor == author_.actor) return;
+    // What it wrote live is its own, too.
+    document_->live().seal(context_.key, author_.proof);
     former_authors_.push_back(author_);
     author_ = author;
     overtaken_.reset();

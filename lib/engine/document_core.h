@@ -69,14 +69,24 @@ class DocumentCore : public session::DocumentPort,
     Result<Receipt> transact(const std::function<Result<void>(Tx&)>& body,
                              std::string_view message);
     Result<Receipt> init_once(const std::function<Result<void>(Tx&)>& body);
-    Result<Plain> read(std::string_view path) const;
+    Result<Plain> read(std::string_view path, Lanes lanes = Lanes::all) const;
     Result<Plain> read_at(const Version& version, std::string_view path) const;
     Result<std::vector<Alternative>> alternatives(std::string_view path) const;
     Result<std::vector<ChangeInfo>> log(std::size_t limit, const Version& since) const;
     Result<DocumentStatus> status() const;
     Subscription observe(std::string path, std::function<void(const Event&)> callback);
+    /// Where a live value can be written: a key of a map.
+    struct LiveSlot {
+        crdt::ContainerIndex map = crdt::kRoot;
+        std::string key;
+    };
+    Result<LiveSlot> live_slot(std::string_view path) const;
+    /// @p value  Null: nothing (rule I5).
+    Result<void> write_live(crdt::ContainerIndex map, std::string_view key, const Value* value);
 
     // --- For the writer thread -----------------------------------------------------------------
+    /// Signs the live values written since the last call, and tells those who watch.
+    void flush_live();
     bool has_pending() const;
     /// Applies what other processes stored since.
     Result<bool> absorb(StoreReader& reader);
@@ -106,6 +116,12 @@ class DocumentCore : public session::DocumentPort,
                                       std::span<const crdt::Seal> seals) override;
     session::Frontier durable_frontier() const override { return frontier(); }
     void hear(const session::Frontier& theirs) override;
+    LiveState live_state() const override;
+    crdt::LiveMarks live_marks() const override;
+    LivePart collect_live(crdt::LiveCursor& cursor, std::size_t size_max) const override;
+    Result<std::size_t> receive_live(std::span<const crdt::LiveBatch> batches,
+                                     std::uint32_t origin) override;
+    std::uint32_t new_live_origin() override;
 
   private:
     /// How far a chain is stored and sealed: what others may learn of it.
@@ -143,6 +159,10 @@ class DocumentCore : public session::DocumentPort,
     /// Notes where @p batch, checked and not applied yet, has changes of our actor that are not
     /// ours.
     void look_for_own(const crdt::Batch& batch);
+    Result<void> write_live_records(StoreWriter& writer);
+    /// Takes in the live values that the store has; false if they are those of the last time.
+    Result<bool> load_live(StoreReader& reader, DocumentNumber number);
+    Result<bool> absorb_changes(StoreReader& reader, const DocumentRecord& record);
     void remember_recent();
     void forget_recent();
     Result<void> load_seals(StoreReader& reader);
@@ -188,7 +208,11 @@ class DocumentCore : public session::DocumentPort,
     std::vector<std::size_t> writing_flushes_;  ///< Where in writing_ each flush starts.
     DocumentRecord writing_record_;             ///< What record_ becomes when it is.
     std::vector<Stored> writing_stored_;
-    std::vector<Stored> stored_;               ///< By chain.
+    std::vector<Stored> stored_;  ///< By chain.
+    /// How often the store's live values were written: when they were read, and with what is being
+    /// written.
+    std::uint64_t live_count_ = 0, writing_live_count_ = 0;
+    std::uint32_t last_origin_ = 0;            ///< Of live values.
     std::map<ActorId, crdt::Seal> seals_;      ///< The newest of each chain; of ours: when stored.
     ChangeQueue recent_;                       ///< The last changes stored: what live peers lack.
     std::vector<std::uint64_t> recent_from_;   ///< By chain: the first seq in recent_.

@@ -28,8 +28,14 @@ Subscription DocumentCore::observe(std::string path, std::function<void(const Ev
     auto watch = std::make_shared<Watch>();
     watch->path = std::move(path);
     watch->callback = std::move(callback);
-    const std::lock_guard lock(mutex_);
-    watches_.push_back(watch);
+    bool is_to_tell = false;
+    {
+        const std::lock_guard lock(mutex_);
+        // Live values that are still to be told are in the view already: not for this one.
+        is_to_tell = note_events(true);
+        watches_.push_back(watch);
+    }
+    if (is_to_tell) tell();
     const std::weak_ptr<DocumentCore> weak_core = weak_from_this();
     return Subscription(std::shared_ptr<void>(nullptr, [weak_core, watch](void*) {
         {
@@ -45,9 +51,14 @@ Subscription DocumentCore::observe(std::string path, std::function<void(const Ev
 
 /// Leaves for tell() what was touched since the last time.
 bool DocumentCore::note_events(bool local) {
-    if (watches_.empty()) return false;
-    std::vector<crdt::PatchStep> steps = crdt::patches_of(*document_);
+    if (watches_.empty()) {
+        document_->live().clear_touched();
+        return false;
+    }
+    const std::vector<crdt::LiveTouch> live = document_->touch_live();
+    std::vector<crdt::PatchStep> steps = crdt::patches_of(*document_, live);
     document_->mutable_state().clear_touched();
+    document_->live().clear_touched();
     if (steps.empty()) return false;
     auto event = std::make_shared<Event>();
     event->local = local;

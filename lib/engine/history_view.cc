@@ -152,7 +152,7 @@ ChangeInfo::Op describe(const crdt::Batch& batch, const crdt::Op& op, const Path
 }  // namespace
 
 Result<Plain> DocumentCore::read_at(const Version& version, std::string_view path) const {
-    if (version.form == Version::Form::head) return read(path);
+    if (version.form == Version::Form::head) return read(path, Lanes::all);
     DocumentRecord record;
     {
         const std::lock_guard lock(mutex_);

@@ -90,6 +90,25 @@ Bytes seal_key(DocumentNumber document, const ActorId& actor, std::uint64_t seq)
     return key_of(document, actor.view(), seq);
 }
 
+Bytes live_count_key(DocumentNumber document) {
+    Bytes key;
+    append_number(key, document);
+    return key;
+}
+
+Bytes live_batch_key(DocumentNumber document, const crdt::LiveHash& name) {
+    Bytes key = live_count_key(document);
+    key.insert(key.end(), name.bytes.begin(), name.bytes.end());
+    return key;
+}
+
+std::optional<crdt::LiveHash> live_name_of(ByteView key, DocumentNumber document) {
+    if (!is_of(key, 4 + crdt::LiveHash::kSize, document)) return std::nullopt;
+    crdt::LiveHash name;
+    std::memcpy(name.bytes.data(), key.data() + 4, name.bytes.size());
+    return name;
+}
+
 std::optional<std::uint64_t> arrival_of(ByteView key, DocumentNumber document) {
     if (!is_of(key, 12, document)) return std::nullopt;
     return read_number(key.subspan(4));
@@ -165,6 +184,33 @@ Result<crdt::Seal> decode_seal(ByteView bytes) {
     seal.signature = in.fixed<Signature>();
     JOINERY_TRY_VOID(in.finish());
     return seal;
+}
+
+Bytes encode_live_record(const crdt::LiveBatch& batch) {
+    Bytes bytes;
+    ByteWriter out(bytes);
+    out.u8(kRecordVersion);
+    out.raw(batch.proof.device.view());
+    out.raw(batch.proof.incarnation.view());
+    out.varint(batch.proof.writer_slot);
+    out.varint(batch.proof.writer_generation);
+    crdt::encode_live_batch(batch, out);
+    return bytes;
+}
+
+Result<crdt::LiveBatch> decode_live_record(ByteView bytes) {
+    ByteReader in(bytes);
+    JOINERY_TRY_VOID(check_version(in));
+    crdt::ActorProof proof;
+    proof.device = in.fixed<DeviceKey>();
+    proof.incarnation = in.fixed<Incarnation>();
+    proof.writer_slot =
+        static_cast<std::uint32_t>(in.varint_at_most(UINT32_MAX, "writer slot too great"));
+    proof.writer_generation =
+        static_cast<std::uint32_t>(in.varint_at_most(UINT32_MAX, "writer generation too great"));
+    crdt::LiveBatch batch = crdt::decode_live_batch(proof, in);
+    JOINERY_TRY_VOID(in.finish());
+    return batch;
 }
 
 Bytes encode_segment(const Segment& segment) {

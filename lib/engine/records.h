@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "crdt/batch.h"
+#include "crdt/live_batch.h"
 #include "crdt/seal.h"
 
 #include <optional>
@@ -49,12 +50,21 @@ std::optional<std::uint64_t> arrival_of(ByteView key, DocumentNumber document);
 /// The seq that ends an index or seal key, if the key is (@p document, @p actor)'s.
 std::optional<std::uint64_t> seq_of(ByteView key, DocumentNumber document, const ActorId& actor);
 
+/// How often the document's live values were written to this store.
+Bytes live_count_key(DocumentNumber document);
+/// A batch of live values, by its name.
+Bytes live_batch_key(DocumentNumber document, const crdt::LiveHash& name);
+/// The name that ends a live batch's key, if the key is @p document's.
+std::optional<crdt::LiveHash> live_name_of(ByteView key, DocumentNumber document);
+
 Bytes encode_record(const DocumentRecord& record);
 Result<DocumentRecord> decode_document_record(ByteView bytes);
 Bytes encode_arrival(std::uint64_t arrival);
 Result<std::uint64_t> decode_arrival(ByteView bytes);
 Bytes encode_seal(const crdt::Seal& seal);
 Result<crdt::Seal> decode_seal(ByteView bytes);
+Bytes encode_live_record(const crdt::LiveBatch& batch);
+Result<crdt::LiveBatch> decode_live_record(ByteView bytes);
 
 /// Consecutive changes of the log. Self-contained: with the hashes that lead into it, its own
 /// changes' hashes follow.

@@ -26,7 +26,11 @@ std::optional<std::uint32_t> slot_key(const crdt::Document& document,
 /// What a slot of @p container that a token names shows; nothing if there is no such slot.
 crdt::Shown step(const crdt::Document& document,
                  crdt::ContainerIndex container,
-                 const std::string& token) {
+                 const std::string& token,
+                 Lanes lanes) {
+    if (document.names().container(container).kind == crdt::Kind::map) {
+        return document.shown_at(container, token, lanes);
+    }
     const auto key = slot_key(document, container, token);
     return key ? document.state().shown(container, *key) : crdt::Shown{};
 }
@@ -38,11 +42,12 @@ bool has_slots(const crdt::Shown& shown) {
 /// Follows the first @p count tokens from the root.
 Result<crdt::Shown> follow(const crdt::Document& document,
                            const std::vector<std::string>& tokens,
-                           std::size_t count) {
+                           std::size_t count,
+                           Lanes lanes = Lanes::all) {
     crdt::Shown shown{crdt::Kind::map, nullptr, crdt::kRoot};
     for (std::size_t i = 0; i < count; ++i) {
         if (!has_slots(shown)) return fail(Errc::not_found, "path leads through a scalar", i);
-        shown = step(document, shown.container, tokens[i]);
+        shown = step(document, shown.container, tokens[i], lanes);
         if (shown.nothing()) return fail(Errc::not_found, "nothing is there", i);
     }
     return shown;
@@ -80,10 +85,17 @@ std::optional<std::size_t> parse_index(std::string_view token) {
     return index;
 }
 
-Result<Plain> read_path(const crdt::Document& document, std::string_view path) {
+Result<Plain> read_path(const crdt::Document& document, std::string_view path, Lanes lanes) {
     JOINERY_TRY(const auto tokens, parse_path(path));
-    JOINERY_TRY(const crdt::Shown shown, follow(document, tokens, tokens.size()));
-    return document.read(shown);
+    JOINERY_TRY(const crdt::Shown shown, follow(document, tokens, tokens.size(), lanes));
+    return document.read(shown, lanes);
+}
+
+Result<crdt::ContainerIndex> path_parent(const crdt::Document& document,
+                                         const std::vector<std::string>& tokens) {
+    JOINERY_TRY(const crdt::Shown shown, follow(document, tokens, tokens.size() - 1));
+    if (!has_slots(shown)) return fail(Errc::not_found, "path leads through a scalar");
+    return shown.container;
 }
 
 Result<std::vector<Alternative>> path_alternatives(const crdt::Document& document,
@@ -96,8 +108,9 @@ Result<std::vector<Alternative>> path_alternatives(const crdt::Document& documen
     const crdt::State& state = document.state();
     const crdt::Names& names = document.names();
     const auto key = slot_key(document, parent.container, tokens.back());
-    JOINERY_ASSERT(key.has_value());
-    const crdt::State::Slot& slot = state.slot(state.find_slot(parent.container, *key));
+    const crdt::SlotIndex index = key ? state.find_slot(parent.container, *key) : crdt::kNone;
+    if (index == crdt::kNone) return out;  // A live value stands alone.
+    const crdt::State::Slot& slot = state.slot(index);
     std::vector<crdt::Entry> entries(state.alternatives(slot).begin(),
                                      state.alternatives(slot).end());
     if (slot.has_entry() && there.value != &slot.entry.value) entries.push_back(slot.entry);
@@ -112,10 +125,7 @@ Result<std::vector<Alternative>> path_alternatives(const crdt::Document& documen
 
 Result<crdt::ContainerIndex> TxCore::parent_of(const std::vector<std::string>& tokens) const {
     if (tokens.empty()) return fail(Errc::malformed, "the whole document is no slot");
-    JOINERY_TRY(const crdt::Shown shown,
-                follow(transaction_.document(), tokens, tokens.size() - 1));
-    if (!has_slots(shown)) return fail(Errc::not_found, "path leads through a scalar");
-    return shown.container;
+    return path_parent(transaction_.document(), tokens);
 }
 
 Result<SlotRef> TxCore::resolve(std::string_view path) {

@@ -20,7 +20,13 @@ void append_token(std::string& path, std::string_view token);
 std::optional<std::size_t> parse_index(std::string_view token);
 
 /// What is at @p path of @p document; `not_found` if nothing is.
-Result<Plain> read_path(const crdt::Document& document, std::string_view path);
+Result<Plain> read_path(const crdt::Document& document,
+                        std::string_view path,
+                        Lanes lanes = Lanes::all);
+
+/// The container in which the last of @p tokens, one at least, names a slot.
+Result<crdt::ContainerIndex> path_parent(const crdt::Document& document,
+                                         const std::vector<std::string>& tokens);
 
 /// The puts at @p path that are visible and not shown, the greatest first; `not_found` if nothing
 /// is there.

@@ -215,6 +215,7 @@ void Exchange::refuse(const Error& error, bool is_theirs) {
         streams_.reset();
     }
     keep_stated(0);
+    live_.stop();
     ++context_.counters.refusals;
     note(Event::Kind::refused);
     context_.events.back().error = error;
@@ -230,11 +231,17 @@ void Exchange::document_changed() {
     waiting_ = false;
     ack_due_ = true;
     own_hash_.reset();
+    if (context_.has_live && port_ != nullptr) live_.on_change(*port_);
 }
 
 Result<void> Exchange::on_have(const State& state) {
     if (heard_) return fail(Errc::malformed, "document announced twice");
     heard_ = true;
+    if (context_.has_live) {
+        live_.on_announced(state.live);
+    } else if (state.live) {
+        return fail(Errc::malformed, "live values that this session does not speak of");
+    }
     const Own own = this->own();
     if (is_same(state, own.hash, own.frontier.empty())) {
         theirs_ = own.frontier;
@@ -263,14 +270,7 @@ Result<void> Exchange::on_have(const State& state) {
 Result<void> Exchange::take(const Changes& message) {
     ++received_count_;
     if (is_refused() || resync_due_ || awaiting_restart_) return {};
-    if (port_ == nullptr) {
-        const auto made = context_.host.document(id_);
-        if (!made) {
-            refuse(made.error(), false);
-            return {};
-        }
-        port_ = *made;
-    }
+    if (!make_port()) return {};
     crdt::DecoderDictionary& decoder = streams().decoder;
     if (size_of(decoder) > kDictionarySizeMax || context_.received_names > kDictionaryTotalMax) {
         return fail(Errc::over_limit, "dictionary too large");
@@ -423,7 +423,8 @@ Result<void> Exchange::take(const Refuse& message) {
 
 void Exchange::probe() {
     waiting_ = false;
-    if (is_in_step() || is_refused() || exhausted_ || port_ == nullptr || !knows_theirs_) return;
+    if (is_logged_in_step() || is_refused() || exhausted_ || port_ == nullptr || !knows_theirs_)
+        return;
     const bool is_quiet = !dirty_ && !ask_due_ && !awaiting_ && !asked_ && !held_ && !resync_due_ &&
                           !awaiting_restart_;
     if (!is_quiet) return;
@@ -441,7 +442,7 @@ void Exchange::restart_dictionary() {
 
 // --- What is so ---------------------------------------------------------------------------------
 
-bool Exchange::is_in_step() const noexcept {
+bool Exchange::is_logged_in_step() const noexcept {
     const bool is_agreed = agreed_ && own_hash_ && *agreed_ == *own_hash_;
     const bool is_owing = dirty_ || ask_due_ || reply_due_ || check_due_ || held_ || resync_due_;
     return is_announced() && heard_ && !is_refused() && is_agreed && !is_owing && !awaiting_ &&
@@ -452,7 +453,8 @@ bool Exchange::is_settled() const noexcept {
     if (is_in_step() || is_refused()) return true;
     const bool is_owing = dirty_ || ask_due_ || reply_due_ || check_due_ || held_ || resync_due_;
     const bool is_hopeless = exhausted_ || forked_ || (alarmed_ && alarmed_ == own_hash_);
-    return is_hopeless && !is_owing && !awaiting_ && !asked_ && !awaiting_restart_;
+    return is_hopeless && live_.is_settled() && !is_owing && !awaiting_ && !asked_ &&
+           !awaiting_restart_;
 }
 
 bool Exchange::is_acknowledged() const noexcept {
@@ -481,7 +483,8 @@ Frontier Exchange::acknowledged() const {
 }
 
 std::size_t Exchange::memory_size() const noexcept {
-    std::size_t size = sizeof *this + id_.capacity() + theirs_.capacity() * sizeof(FrontierEntry) +
+    std::size_t size = sizeof *this + live_.memory_size() + id_.capacity() +
+                       theirs_.capacity() * sizeof(FrontierEntry) +
                        marks_.capacity() * sizeof(ChainMark);
     if (asked_) size += sizeof *asked_ + asked_->frontier.capacity() * sizeof(FrontierEntry);
     if (held_) size += sizeof *held_;

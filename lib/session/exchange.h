@@ -11,6 +11,7 @@
 #include "session/event.h"
 #include "session/frontier.h"
 #include "session/host.h"
+#include "session/live_exchange.h"
 #include "session/messages.h"
 
 #include <memory>
@@ -38,6 +39,7 @@ struct ExchangeContext {
     std::size_t sent_names = 0;      ///< In all encoder dictionaries.
     std::size_t received_names = 0;  ///< In all decoder dictionaries.
     std::size_t stated_entries = 0;  ///< Frontier entries that the other side made us keep.
+    bool has_live = false;           ///< Both sides speak of live values.
 };
 
 class Exchange {
@@ -55,6 +57,8 @@ class Exchange {
     Result<void> take(const Resync& message);
     Result<void> take(const Restart& message);
     Result<void> take(const Refuse& message);
+    Result<void> take(const LiveWant& message);
+    Result<void> take(const LiveValues& message);
     /// Asks whether both are equal, if nothing else is going on though they are not known to be.
     void probe();
     /// Begins the dictionary of what is sent anew.
@@ -113,6 +117,11 @@ class Exchange {
     };
 
     bool find_port();
+    bool make_port();
+    bool is_logged_in_step() const noexcept;
+    bool has_logged() const noexcept;
+    bool write_logged(Bytes& out);
+    bool write_live(Bytes& out);
     Own own();
     State state_of(const Own& own) const;
     Streams& streams();
@@ -169,6 +178,7 @@ class Exchange {
     std::uint64_t sent_count_ = 0, received_count_ = 0;  // Messages of changes.
     std::uint64_t changes_sent_ = 0, changes_received_ = 0;
 
+    LiveExchange live_;
     std::unique_ptr<Streams> streams_;
     std::uint64_t resync_number_ = 0;        // The last that we asked for.
     std::uint64_t their_resync_number_ = 0;  // The last that they asked for.

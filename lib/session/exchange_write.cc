@@ -11,7 +11,9 @@ State Exchange::announce(std::uint64_t ref) {
     ref_ = ref;
     const Own own = this->own();
     if (own.is_durable) announced_ = own.hash;
-    return state_of(own);
+    State state = state_of(own);
+    if (context_.has_live) state.live = live_.announce(port_);
+    return state;
 }
 
 bool Exchange::has_control() const noexcept {
@@ -21,11 +23,15 @@ bool Exchange::has_control() const noexcept {
     // An answer may say by the way what an acknowledgement would.
     const bool acknowledges = ack_due_ && !answers;
     const bool checks = check_due_ && knows_theirs_ && !waiting_ && !dirty_ && !asked_;
-    return ask_due_ || reply_due_ || resync_due_ || restart_due_ || answers || acknowledges ||
-           checks;
+    return live_.has_want() || ask_due_ || reply_due_ || resync_due_ || restart_due_ || answers ||
+           acknowledges || checks;
 }
 
 bool Exchange::has_changes() const noexcept {
+    return has_logged() || (live_.has_values() && !is_refused());
+}
+
+bool Exchange::has_logged() const noexcept {
     return is_announced() && heard_ && knows_theirs_ && dirty_ && !is_refused() && !restart_due_ &&
            !awaiting_;
 }
@@ -45,6 +51,10 @@ bool Exchange::write_control(Bytes& out) {
     }
     if (held_ && !waiting_ && write_answer(out)) return true;
     if (ack_due_ && write_ack(out)) return true;
+    if (live_.has_want()) {
+        context_.writer.write(live_.make_want(*ref_, port_), out);
+        return true;
+    }
     const bool checks = check_due_ && knows_theirs_ && !waiting_ && !dirty_ && !asked_;
     return checks && write_check(out);
 }
@@ -149,6 +159,11 @@ bool Exchange::write_check(Bytes& out) {
 }
 
 bool Exchange::write_changes(Bytes& out) {
+    if (has_logged() && write_logged(out)) return true;
+    return live_.has_values() && !is_refused() && write_live(out);
+}
+
+bool Exchange::write_logged(Bytes& out) {
     if (port_ == nullptr) {
         dirty_ = false;
         return false;

@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "crdt/dictionary.h"
 #include "crdt/document.h"
+#include "crdt/live.h"
 #include "crdt/seal.h"
 
 #include <algorithm>
@@ -75,6 +76,27 @@ class DocumentPort {
     /// The other side says that it has @p theirs, whose hashes are known. It may have more of an
     /// actor of ours than we do. Nobody signed it.
     virtual void hear(const Frontier& theirs) { static_cast<void>(theirs); }
+
+    // --- Live registers (docs/semantics.md I2 to I9) -------------------------------------------
+    /// The name of all of them, zero for none, and the version at which that is so.
+    struct LiveState {
+        crdt::LiveHash hash;
+        std::uint64_t version = 0;
+    };
+    virtual LiveState live_state() const = 0;
+    virtual crdt::LiveMarks live_marks() const = 0;
+    struct LivePart {
+        std::vector<crdt::LiveBatch> batches;
+        bool more = false;
+    };
+    /// About @p size_max bytes of what @p cursor's owner lacks, as crdt::Live::collect().
+    virtual LivePart collect_live(crdt::LiveCursor& cursor, std::size_t size_max) const = 0;
+    /// Checks, joins and stores. All or none: `untrusted`. @p origin as in crdt::LiveCursor.
+    /// @return How many registers changed.
+    virtual Result<std::size_t> receive_live(std::span<const crdt::LiveBatch> batches,
+                                             std::uint32_t origin) = 0;
+    /// A number, not 0, that names one session's end of this document.
+    virtual std::uint32_t new_live_origin() = 0;
 };
 
 /// The documents of a peer.

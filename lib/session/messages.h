@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "crdt/live.h"
 #include "crdt/seal.h"
 #include "session/envelope.h"
 #include "session/frontier.h"
@@ -30,6 +31,10 @@ inline constexpr std::size_t kByeTextSizeMax = 256;
 inline constexpr std::size_t kHaveCountMax = 256;
 /// Types with this bit are skipped by a side that does not know them; the others end the session.
 inline constexpr std::uint64_t kOptionalType = 0x40;
+/// Feature bits of a hello. What both sides set is in force.
+inline constexpr std::uint64_t kLiveFeature = 1;
+/// Bytes of the batches of one message of live values.
+inline constexpr std::size_t kLiveSizeMax = std::size_t{1} << 20U;
 
 /// The first value of each message. The numbers are on the wire: never change them.
 enum class MessageType : std::uint8_t {
@@ -45,6 +50,8 @@ enum class MessageType : std::uint8_t {
     restart = 9,
     refuse = 10,
     bye = 11,
+    live_want = 64,
+    live_values = 65,
 };
 
 /// The first 16 bytes of a Digest: enough to tell states apart.
@@ -54,7 +61,7 @@ using DigestPrefix = FixedBytes<16, struct DigestPrefixTag>;
 struct Hello {
     std::uint64_t version = kWireVersion;
     std::uint64_t version_min = kWireVersionMin;
-    std::uint64_t features = 0;  ///< Bits; none is given out yet.
+    std::uint64_t features = 0;  ///< kLiveFeature; other bits are left alone.
     std::string name;
     DeviceKey device;  ///< Not authenticated in version 0.
     std::vector<std::string> patterns;
@@ -68,6 +75,8 @@ struct State {
     bool is_durable = false;  ///< All of the frontier is durable on the sender.
     FrontierHash frontier;
     std::optional<DigestPrefix> digest;
+    /// The name of all live registers; none if there are none. In announcements only.
+    std::optional<crdt::LiveHash> live;
     friend bool operator==(const State&, const State&) = default;
 };
 
@@ -154,6 +163,19 @@ struct Bye {
     std::string text;
 };
 
+/// "Your live values are not mine. These I have: send what I lack."
+struct LiveWant {
+    std::uint64_t document = 0;
+    crdt::LiveMarks marks;
+};
+
+/// Live values that the receiver may lack.
+struct LiveValues {
+    std::uint64_t document = 0;
+    bool is_last = false;  ///< With it all that was wanted has been sent.
+    std::vector<crdt::LiveBatch> batches;
+};
+
 using Message = std::variant<Hello,
                              Have,
                              Listed,
@@ -165,7 +187,9 @@ using Message = std::variant<Hello,
                              Resync,
                              Restart,
                              Refuse,
-                             Bye>;
+                             Bye,
+                             LiveWant,
+                             LiveValues>;
 
 /// Writes the messages of one direction. Each write() appends one message to @p out.
 class MessageWriter {
@@ -182,6 +206,8 @@ class MessageWriter {
     void write(const Restart& message, Bytes& out);
     void write(const Refuse& message, Bytes& out);
     void write(const Bye& message, Bytes& out);
+    void write(const LiveWant& message, Bytes& out);
+    void write(const LiveValues& message, Bytes& out);
 
   private:
     void write_seals(std::span<const crdt::Seal> seals);
@@ -190,7 +216,8 @@ class MessageWriter {
 
     SentNames<ActorId> actors_;
     SentNames<ProofKey> proofs_;
-    Bytes body_;  // Reused.
+    SentNames<ProofKey> live_proofs_;  // Apart: who skips live messages has seen none of them.
+    Bytes body_;                       // Reused.
 };
 
 /// Reads the messages of one direction.
@@ -214,12 +241,22 @@ class MessageReader {
     Result<Message> read_known(MessageType type, std::size_t count, EnvelopeReader& in);
     Message read_changes(EnvelopeReader& in);
     Message read_ack(EnvelopeReader& in);
+    Message read_live_values(EnvelopeReader& in);
     std::vector<crdt::Seal> read_seals(crdt::ByteReader in, EnvelopeReader& out);
     Frontier read_frontier(EnvelopeReader& in);
     ActorId read_actor(crdt::ByteReader& in);
 
     ReceivedNames<ActorId> actors_;
     ReceivedNames<Proof> proofs_;
+    ReceivedNames<crdt::ActorProof> live_proofs_;
 };
+
+/// A proof as it is written where it is named first, and read again.
+void write_proof(const crdt::ActorProof& proof, crdt::ByteWriter& out);
+crdt::ActorProof read_proof(crdt::ByteReader& in);
+LiveWant read_live_want(EnvelopeReader& in);
+
+/// Greatest number of a document on either side, and of messages, resyncs.
+inline constexpr std::uint64_t kNumberMax = std::uint64_t{1} << 32U;
 
 }  // namespace joinery::session

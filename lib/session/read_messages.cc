@@ -6,9 +6,6 @@
 namespace joinery::session {
 namespace {
 
-/// Greatest number of a document on either side, and of messages, resyncs.
-constexpr std::uint64_t kNumberMax = std::uint64_t{1} << 32U;
-
 std::uint64_t number(EnvelopeReader& in) { return in.integer_at_most(kNumberMax); }
 
 std::optional<Errc> errc_of(std::uint64_t code) {
@@ -29,15 +26,18 @@ std::optional<DigestPrefix> read_digest(EnvelopeReader& in) {
 
 State read_state(EnvelopeReader& in) {
     State state;
-    const ByteView bytes = in.bytes(1 + FrontierHash::kSize + DigestPrefix::kSize);
-    state.is_empty = bytes.empty();
+    const ByteView bytes =
+        in.bytes(1 + FrontierHash::kSize + DigestPrefix::kSize + crdt::LiveHash::kSize);
+    state.is_empty = bytes.empty() || bytes[0] == 12;
     if (bytes.empty()) return state;
     crdt::ByteReader reader(bytes);
     const std::uint8_t flags = reader.u8();
     state.is_durable = (flags & 1U) != 0;
-    state.frontier = reader.fixed<FrontierHash>();
+    if (!state.is_empty) state.frontier = reader.fixed<FrontierHash>();
     if ((flags & 2U) != 0) state.digest = reader.fixed<DigestPrefix>();
-    if (flags > 3 || !reader.finish()) in.refuse(Errc::malformed, "impossible state");
+    if ((flags & 4U) != 0) state.live = reader.fixed<crdt::LiveHash>();
+    const bool is_possible = flags <= 7 || flags == 12;
+    if (!is_possible || !reader.finish()) in.refuse(Errc::malformed, "impossible state");
     return state;
 }
 
@@ -96,6 +96,7 @@ Message read_check(EnvelopeReader& in) {
     check.document = number(in);
     check.received_count = in.integer();
     check.state = read_state(in);
+    if (check.state.live) in.refuse(Errc::malformed, "live values in a check");
     return check;
 }
 
@@ -131,7 +132,9 @@ std::size_t field_count(MessageType type) {
         case MessageType::ack:
         case MessageType::restart:
         case MessageType::refuse:
+        case MessageType::live_want:
         case MessageType::bye: return 2;
+        case MessageType::live_values:
         case MessageType::changes:
         case MessageType::check:
         case MessageType::resync: return 3;
@@ -150,7 +153,9 @@ Result<std::optional<Message>> MessageReader::read(ByteView bytes) {
     const std::uint64_t type = in.integer();
     if (!in.ok()) return in.error();
     if (count == 0) return fail(Errc::malformed, "message without a type");
-    if (type > static_cast<std::uint64_t>(MessageType::bye)) {
+    const bool is_live = type == static_cast<std::uint64_t>(MessageType::live_want) ||
+                         type == static_cast<std::uint64_t>(MessageType::live_values);
+    if (type > static_cast<std::uint64_t>(MessageType::bye) && !is_live) {
         if ((type & kOptionalType) != 0) return std::optional<Message>();
         return fail(Errc::unsupported, "message of an unknown type", type);
     }
@@ -176,6 +181,8 @@ Result<Message> MessageReader::read_known(MessageType type, std::size_t count, E
         case MessageType::restart: message = read_restart(in); break;
         case MessageType::refuse: message = read_refuse(in); break;
         case MessageType::bye: message = read_bye(in); break;
+        case MessageType::live_want: message = read_live_want(in); break;
+        case MessageType::live_values: message = read_live_values(in); break;
         case MessageType::frontier: {
             FrontierNote note;
             note.document = number(in);
@@ -219,10 +226,7 @@ std::vector<crdt::Seal> MessageReader::read_seals(crdt::ByteReader in, EnvelopeR
         Proof* proof = nullptr;
         if (name == 0) {
             Proof fresh;
-            fresh.proof.device = in.fixed<DeviceKey>();
-            fresh.proof.incarnation = in.fixed<Incarnation>();
-            fresh.proof.writer_slot = in.u32();
-            fresh.proof.writer_generation = in.u32();
+            fresh.proof = read_proof(in);
             if (!in.ok()) break;
             proof = &proofs_.add(fresh);
         } else {

@@ -90,6 +90,7 @@ Result<void> Session::take_hello(const Hello& message) {
                      message.is_once,
                      std::min(message.version, kWireVersion)};
     their_document_max_ = message.document_max;
+    context_.has_live = (message.features & kLiveFeature) != 0;
     context_.events.push_back({Event::Kind::hello, {}, std::nullopt, true, message.name, {}});
     list_documents();
     return {};
@@ -260,6 +261,7 @@ bool Session::write_next(Bytes& out) {
 
 Hello Session::hello() const {
     Hello hello;
+    hello.features = kLiveFeature;
     hello.name = options_.name;
     hello.device = options_.device;
     hello.patterns = patterns_.list();

@@ -13,12 +13,16 @@ EnvelopeWriter begin(Bytes& out, MessageType type, std::size_t field_count) {
 
 void write_state(EnvelopeWriter& writer, const State& state) {
     Bytes bytes;
+    crdt::ByteWriter body(bytes);
     if (!state.is_empty) {
-        crdt::ByteWriter body(bytes);
-        body.u8(static_cast<std::uint8_t>((state.is_durable ? 1U : 0U) | (state.digest ? 2U : 0U)));
+        body.u8(static_cast<std::uint8_t>((state.is_durable ? 1U : 0U) | (state.digest ? 2U : 0U) |
+                                          (state.live ? 4U : 0U)));
         body.raw(state.frontier.view());
         if (state.digest) body.raw(state.digest->view());
+    } else if (state.live) {
+        body.u8(4U | 8U);
     }
+    if (state.live) body.raw(state.live->view());
     writer.bytes(bytes);
 }
 
@@ -43,10 +47,7 @@ void MessageWriter::write_seals(std::span<const crdt::Seal> seals) {
         } else {
             entry = &proofs_.add(key);
             body.varint(0);
-            body.raw(seal.proof.device.view());
-            body.raw(seal.proof.incarnation.view());
-            body.u32(seal.proof.writer_slot);
-            body.u32(seal.proof.writer_generation);
+            write_proof(seal.proof, body);
         }
         body.zigzag(static_cast<std::int64_t>(seal.seq - entry->last_seq));
         entry->last_seq = seal.seq;

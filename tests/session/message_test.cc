@@ -27,6 +27,15 @@ crdt::Seal seal(std::uint8_t device, std::uint64_t seq) {
     return made;
 }
 
+/// One item that was overwritten, one that stands.
+crdt::LiveBatch live_batch() {
+    crdt::LiveBatch batch{seal(0x33, 1).proof, filled<Signature>(0x55), {}};
+    const crdt::LiveWrite write{filled<crdt::PathId>(0x77), "cpu", 5, Value(0.5)};
+    batch.items.push_back({filled<crdt::LiveHash>(0x99), std::nullopt});
+    batch.items.push_back({crdt::live_item_hash(crdt::actor_of(batch.proof), write), write});
+    return batch;
+}
+
 State state(bool with_digest) {
     State made;
     made.is_durable = true;
@@ -55,6 +64,12 @@ std::vector<std::pair<std::string, Message>> samples() {
     empty.is_empty = true;
     Have have;
     have.entries = {{"ops/main", 0, state(true)}, {"ops/new", 0, state(false)}, {"", 7, empty}};
+    Have have_live;
+    State with_live = state(false);
+    with_live.live = empty.live = filled<crdt::LiveHash>(0xe0);
+    have_live.entries = {{"d", 0, with_live}, {"", 7, empty}};
+    const crdt::LiveMarks marks{{filled<crdt::LiveHash>(0x0c), 5, 0x0706050403020100},
+                                {filled<crdt::LiveHash>(0x0d), 6, 1}};
     return {
         {"hello", hello},
         {"have", have},
@@ -71,6 +86,11 @@ std::vector<std::pair<std::string, Message>> samples() {
         {"refuse", Refuse{0, Errc::io}},
         {"bye", Bye{Errc::over_limit, "too much"}},
         {"bye-done", Bye{}},
+        {"have-live", have_live},
+        {"live-want", LiveWant{0, marks}},
+        {"live-values", LiveValues{0, false, {live_batch()}}},
+        {"live-values-last", LiveValues{0, true, {live_batch()}}},
+        {"live-values-none", LiveValues{0, true, {}}},
     };
 }
 
@@ -151,7 +171,7 @@ TEST(Messages, NamesGoRoundWhenTheirPlacesAreAllTaken) {
 
 TEST(Messages, TypesThatAreNotKnownAreSkippedOrEndTheSession) {
     MessageReader reader;
-    const auto skipped = reader.read(Bytes{0x92, 0x40, 0xc1});
+    const auto skipped = reader.read(Bytes{0x92, 0x42, 0xc1});
     ASSERT_TRUE(skipped);
     EXPECT_FALSE(skipped->has_value());
     EXPECT_EQ(reader.read(Bytes{0x92, 0x0c, 0x00}).error().code, Errc::unsupported);

@@ -67,6 +67,10 @@ class Mesh {
         for (const auto& peer : peers_) {
             EXPECT_EQ(peer->host.digests(), peers_[0]->host.digests());
             EXPECT_EQ(peer->host.change_count(), edits_);
+            for (const std::string& id : peers_[0]->host.documents()) {
+                EXPECT_EQ(peer->host.at(id).document().live().hash(),
+                          peers_[0]->host.at(id).document().live().hash());
+            }
         }
         for (Link& link : links_) {
             for (End* end : {&link.wire->left, &link.wire->right}) {
@@ -110,6 +114,10 @@ class Mesh {
     void edit() {
         test::FakeHost& host = peers_[draw(peers_.size())]->host;
         const std::string id = "d" + std::to_string(draw(3));
+        if (draw(3) == 0) {
+            host.write_live(id, 1 + draw(3), "m", static_cast<std::int64_t>(draw(100)));
+            return;
+        }
         ++edits_;
         if (draw(3) == 0) {
             host.increment(id, "n", static_cast<std::int64_t>(draw(9)) - 4);

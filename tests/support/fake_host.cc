@@ -153,6 +153,23 @@ Result<crdt::ApplyReport> FakeDocument::receive(ByteView changes,
     return report;
 }
 
+session::DocumentPort::LiveState FakeDocument::live_state() const {
+    return {document_.live().hash(), document_.live().version()};
+}
+
+session::DocumentPort::LivePart FakeDocument::collect_live(crdt::LiveCursor& cursor,
+                                                           std::size_t size_max) const {
+    auto batches = document_.live().collect(cursor, size_max);
+    return {std::move(batches), document_.live().has_news(cursor)};
+}
+
+Result<std::size_t> FakeDocument::receive_live(std::span<const crdt::LiveBatch> batches,
+                                               std::uint32_t origin) {
+    JOINERY_TRY(const std::size_t changed, document_.live().join(batches, origin));
+    if (changed != 0) host_.settle(*this);
+    return changed;
+}
+
 void FakeDocument::take_local() {
     const crdt::Document::Outgoing& made = document_.outgoing();
     for (std::size_t i = 0; i < made.batch.changes.size(); ++i) {
@@ -216,6 +233,23 @@ void FakeHost::put(std::string_view id, std::string_view key, std::string_view v
         JOINERY_ASSERT(tx.commit().has_value());
     }
     document.take_local();
+}
+
+void FakeHost::write_live(std::string_view id,
+                          std::size_t count,
+                          std::string_view prefix,
+                          std::int64_t value) {
+    FakeDocument& document = at(id);
+    crdt::Live& live = document.document().live();
+    const Value number(value);
+    ++time_ms_;
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::string key = std::string(prefix) + std::to_string(i);
+        JOINERY_ASSERT(
+            live.write(crdt::PathId(), key, &number, WallTime(time_ms_), proof_).has_value());
+    }
+    live.seal(*key_, proof_);
+    settle(document);
 }
 
 void FakeHost::put_many(std::string_view id, std::size_t count, std::string_view prefix) {

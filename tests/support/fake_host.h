@@ -38,6 +38,13 @@ class FakeDocument : public session::DocumentPort {
                                       std::span<const crdt::Seal> seals) override;
     session::Frontier durable_frontier() const override;
 
+    LiveState live_state() const override;
+    crdt::LiveMarks live_marks() const override { return document_.live().marks(); }
+    LivePart collect_live(crdt::LiveCursor& cursor, std::size_t size_max) const override;
+    Result<std::size_t> receive_live(std::span<const crdt::LiveBatch> batches,
+                                     std::uint32_t origin) override;
+    std::uint32_t new_live_origin() override { return ++last_origin_; }
+
     crdt::Document& document() { return document_; }
     std::size_t change_count() const { return log_.changes.size(); }
 
@@ -61,6 +68,7 @@ class FakeDocument : public session::DocumentPort {
     void settle();
 
     FakeHost& host_;
+    std::uint32_t last_origin_ = 0;
     mutable crdt::Document document_;
     crdt::Batch log_;
     std::vector<ChangeHash> hashes_;
@@ -73,6 +81,13 @@ class FakeHost : public session::Host {
   public:
     /// Its device, and all that it makes, follow from @p seed.
     explicit FakeHost(std::uint8_t seed);
+
+    /// Writes live values of the root, sealed at once: @p count keys "@p prefix<number>" become
+    /// @p value.
+    void write_live(std::string_view id,
+                    std::size_t count,
+                    std::string_view prefix,
+                    std::int64_t value);
 
     std::vector<std::string> documents() const override;
     Result<session::DocumentPort*> find(std::string_view id) override;

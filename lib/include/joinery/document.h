@@ -142,6 +142,7 @@ struct DocumentStatus {
     std::string id;
     std::uint64_t change_count = 0;
     std::uint64_t actor_count = 0;
+    std::uint64_t live_count = 0;     ///< Live registers kept, shown or not.
     std::uint64_t stored_size = 0;    ///< Bytes in the store: changes, snapshots, seals.
     std::uint64_t pending_count = 0;  ///< Local changes that are not durable yet.
     std::vector<Version::Head> heads;
@@ -153,6 +154,38 @@ struct Alternative {
     Value value;
     ActorId actor;      ///< Who put it.
     WallTime stamp{0};  ///< What it was compared by (rule R2).
+};
+
+/// A live register: a value that changes often, such as a meter or a position. Each write takes the
+/// place of the last one: no history, no receipt, the cost of one however many there are. It is not
+/// part of changes, versions, digests and imports, and shows only where nothing logged does.
+///
+/// The handle stays with its object, also where that is an element that moves. Cheap to copy, valid
+/// while the Peer lives.
+///
+/// @par Thread safety
+/// All calls are safe from any thread.
+class LiveRegister {
+  public:
+    /// Writes @p value: seen by reads at once; told to those who watch, sent, and stored at the
+    /// next flush, what was written last alone. Where two peers write, the later one wins.
+    ///
+    /// @return `not_found` while its object does not show; `conflict` where a logged value shows
+    ///         at the key, which would hide it; `over_limit` for a string past 1,024 bytes.
+    Result<void> set(const Value& value) const;
+    /// Makes the register hold nothing, so that nothing shows. Errors as set().
+    Result<void> clear() const;
+
+  private:
+    friend class Document;
+    LiveRegister(std::shared_ptr<detail::DocumentCore> core,
+                 std::uint32_t map,
+                 std::string key) noexcept
+        : core_(std::move(core)), map_(map), key_(std::move(key)) {}
+
+    std::shared_ptr<detail::DocumentCore> core_;
+    std::uint32_t map_;
+    std::string key_;
 };
 
 /// A handle to a document of an open Peer: cheap to copy, valid while the Peer lives.
@@ -185,9 +218,15 @@ class Document {
     ///         thread, before any lock is taken.
     Result<Receipt> init_once(const std::function<Result<void>(Tx&)>& body);
 
+    /// The live register at @p path, a key of an object that shows, for writing. A document keeps
+    /// the 32,768 registers that were written last.
+    ///
+    /// @return `not_found` without such an object; `malformed` for an element of a list.
+    Result<LiveRegister> live(std::string_view path) const;
+
     /// What is at @p path; `not_found` if nothing is. With a version: what was there then, by
-    /// replaying from the nearest snapshot.
-    Result<Plain> read(std::string_view path = "") const;
+    /// replaying from the nearest snapshot; no live values are in it.
+    Result<Plain> read(std::string_view path = "", Lanes lanes = Lanes::all) const;
     Result<Plain> read_at(const Version& version, std::string_view path = "") const;
 
     /// The values that lost against the one at @p path, the greatest first, until a later put
@@ -195,7 +234,8 @@ class Document {
     Result<std::vector<Alternative>> alternatives(std::string_view path) const;
 
     /// Calls @p callback for each change of what is shown at or beneath @p path, on the peer's
-    /// callback executor, in order.
+    /// callback executor, in order. Live values are told at a flush, or with a change that comes
+    /// before it: however often one was written, what it is then, once.
     [[nodiscard]] Subscription observe(std::string path,
                                        std::function<void(const Event&)> callback);
 
