@@ -63,18 +63,26 @@ class Sim : public testing::Test {
             sum.crashes += counts.crashes;
             sum.cuts += counts.cuts;
             sum.deliveries += counts.deliveries;
+            sum.live_writes += counts.live_writes;
+            sum.live_shown += counts.live_shown;
         }
         EXPECT_GT(sum.edits, 100 * count);
         EXPECT_GT(sum.changes, 100 * count);
         EXPECT_GT(sum.crashes, count);
         EXPECT_GT(sum.cuts, count);
         EXPECT_GT(sum.deliveries, 500 * count);
-        std::printf("%zu edits, %zu changes at rest, %zu crashes, %zu cuts, %zu deliveries\n",
-                    sum.edits,
-                    sum.changes,
-                    sum.crashes,
-                    sum.cuts,
-                    sum.deliveries);
+        EXPECT_GT(sum.live_writes, 20 * count);
+        EXPECT_GT(sum.live_shown, 2 * count);
+        std::printf(
+            "%zu edits, %zu changes at rest, %zu crashes, %zu cuts, %zu deliveries, "
+            "%zu live writes, %zu registers at rest\n",
+            sum.edits,
+            sum.changes,
+            sum.crashes,
+            sum.cuts,
+            sum.deliveries,
+            sum.live_writes,
+            sum.live_shown);
     }
 };
 

@@ -179,6 +179,7 @@ void World::edit() {
     Process& process = *dice_.pick(alive);
     Process::Watched* const document = process.open(dice_.pick(document_ids_), true);
     if (document == nullptr) return;
+    if (dice_.chance(30)) return write_live(process, *document);
     test::Dice edit_dice(dice_.next());
     const auto receipt =
         document->core->transact([&](Tx& tx) { return test::edit_randomly(edit_dice, tx); },
@@ -195,6 +196,27 @@ void World::edit() {
     if (!receipts_.insert({document->core->id(), receipt->actor, receipt->seq}).second) {
         fail_with("an actor gave one seq twice");
     }
+}
+
+void World::write_live(Process& process, Process::Watched& document) {
+    static const std::vector<std::string> kPaths{"/m", "/n", "/a", "/map/m", "/list/0/m"};
+    const std::string& path = dice_.pick(kPaths);
+    const Value value(static_cast<std::int64_t>(dice_.below(1000)));
+    const bool clears = dice_.chance(10);
+    Result<void> done;
+    if (const auto slot = document.core->live_slot(path)) {
+        done = document.core->write_live(slot->map, slot->key, clears ? nullptr : &value);
+    } else {
+        done = slot.error();
+    }
+    if (done) {
+        ++counts_.live_writes;
+        return note("live value at " + process.setup().host + " of " + document.core->id() + path);
+    }
+    // Other edits left no such map there, or put something over it.
+    const Errc code = done.error().code;
+    if (code == Errc::not_found || code == Errc::conflict || code == Errc::malformed) return;
+    fail_with("a live value was refused: " + std::string(done.error().what));
 }
 
 void World::make_trouble() {

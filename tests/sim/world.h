@@ -53,6 +53,7 @@ class World {
         std::size_t edits = 0, deliveries = 0, crashes = 0, cuts = 0, checkpoints = 0, changes = 0;
         std::size_t syncs = 0, syncs_answered = 0;
         std::size_t put_backs = 0, renewals = 0;
+        std::size_t live_writes = 0, live_shown = 0;
     };
     const Counts& counts() const { return counts_; }
 
@@ -78,6 +79,7 @@ class World {
     void advance(Now by);
     void make_trouble();
     void edit();
+    void write_live(Process& process, Process::Watched& document);
     void crash(std::size_t disk);
     void start(Process& process);
     void stop(Process& process);

@@ -202,6 +202,7 @@ void World::check_equal() {
     for (const std::string& id : document_ids_) {
         std::optional<Digest> digest;
         std::optional<Plain> view;
+        std::optional<crdt::LiveHash> live;
         for (const auto& process : processes_) {
             const auto at = process->documents().find(id);
             if (at == process->documents().end()) continue;
@@ -212,10 +213,15 @@ void World::check_equal() {
             if (!digest) {
                 digest = status->digest;
                 view = *read;
+                live = at->second.core->live_state().hash;
+                counts_.live_shown += status->live_count;
                 counts_.changes += status->change_count;
                 trace_.add(digest->view());
             }
             if (status->digest != *digest) fail_with(id + ": digests differ" + differing());
+            if (at->second.core->live_state().hash != *live) {
+                fail_with(id + ": live values differ" + differing());
+            }
             if (*read != *view) fail_with(id + ": equal digests, unequal views");
             if (at->second.copy != *read) {
                 fail_with(process->setup().host + ": who follows the patches of " + id +
@@ -261,8 +267,11 @@ void World::check_log(std::size_t index) {
 void World::reopen_all() {
     for (const auto& process : processes_) {
         std::map<std::string, Digest> before;
-        for (const auto& [id, watched] : process->documents())
+        std::map<std::string, crdt::LiveHash> live_before;
+        for (const auto& [id, watched] : process->documents()) {
             before[id] = watched.core->status()->digest;
+            live_before[id] = watched.core->live_state().hash;
+        }
         process->close();
         start(*process);
         if (has_failed()) return;
@@ -271,6 +280,10 @@ void World::reopen_all() {
             const auto status = watched.core->status();
             if (status->digest != before[id]) {
                 return fail_with(process->setup().host + ": " + id + " opens as something else");
+            }
+            if (watched.core->live_state().hash != live_before[id]) {
+                return fail_with(process->setup().host + ": " + id +
+                                 " opens with other live values");
             }
             const auto replayed = watched.core->read_at(Version(), "");
             if (!replayed || *replayed != *watched.core->read("")) {
