@@ -36,10 +36,12 @@ inline constexpr int kFoundDamage = 3;
 
 struct ShowArguments {
     std::string document, path, at;
+    bool live = false;  ///< export: with live values.
 };
 struct EditArguments {
     std::string document, path, to, value, message;
     std::int64_t delta = 1;
+    bool live = false;  ///< Of the live register, not a change.
 };
 struct ImportArguments {
     std::string document, file, message;

@@ -3,6 +3,8 @@
 #include "joinery/json.h"
 #include "tools/common.h"
 
+#include <optional>
+
 namespace joinery::tools {
 namespace {
 
@@ -33,6 +35,24 @@ int edit(const Common& common,
         });
 }
 
+/// Writes one live value, or nothing; waits until it is durable.
+int edit_live(const Common& common,
+              const EditArguments& arguments,
+              const std::optional<Value>& value) {
+    const Subject subject{arguments.document, arguments.path};
+    return with_document(
+        common, subject, true, [&](Peer& peer, Document& document) -> Result<void> {
+            if (!arguments.message.empty()) {
+                return fail(Errc::malformed, "a live value is no change and takes no message");
+            }
+            JOINERY_TRY(const LiveRegister live, document.live(arguments.path));
+            JOINERY_TRY_VOID(value ? live.set(*value) : live.clear());
+            JOINERY_TRY_VOID(peer.flush());
+            print_line(common.json ? R"({"live":true})" : "live value written");
+            return {};
+        });
+}
+
 /// Enough of what was given to know it again.
 std::string shortened(const std::string& text) {
     constexpr std::size_t kSizeMax = 40;
@@ -53,6 +73,14 @@ int edit_value(const Common& common,
 }  // namespace
 
 int run_set(const Common& common, const EditArguments& arguments) {
+    if (arguments.live) {
+        const auto value = parse_json(arguments.value);
+        if (!value) return report("value is not JSON (a string needs its quotes)", value.error());
+        if (!value->is_scalar()) {
+            return report("value", "a live value is one number, string, boolean or null");
+        }
+        return edit_live(common, arguments, value->scalar());
+    }
     return edit_value(common, arguments, [&](Tx& tx, const Plain& value) {
         return tx.set(arguments.path, value);
     });
@@ -65,6 +93,7 @@ int run_insert(const Common& common, const EditArguments& arguments) {
 }
 
 int run_erase(const Common& common, const EditArguments& arguments) {
+    if (arguments.live) return edit_live(common, arguments, std::nullopt);
     return edit(common, arguments, false, [&](Tx& tx) { return tx.erase(arguments.path); });
 }
 

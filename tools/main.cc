@@ -123,19 +123,20 @@ class CommandLine {
 
     void reading() {
         add("ls", "List the documents", "", [this] { return run_ls(common_); });
-        CLI::App* show = add(
-            "show", "Print a value of a document as JSON", "ops/main /panels --at '#1'", [this] {
-                return run_show(common_, show_);
-            });
+        CLI::App* show = add("show",
+                             "Print a value of a document as JSON, live values too",
+                             "ops/main /panels --at '#1'",
+                             [this] { return run_show(common_, show_); });
         document(show, show_.document);
         show->add_option("PATH", show_.path, "JSON Pointer; none: the whole document");
         version(show);
-        CLI::App* exporting =
-            add("export", "Print a document as canonical JSON", "ops/main > ops.json", [this] {
-                return run_export(common_, show_);
-            });
+        CLI::App* exporting = add("export",
+                                  "Print what a document's changes made as canonical JSON",
+                                  "ops/main > ops.json",
+                                  [this] { return run_export(common_, show_); });
         document(exporting, show_.document);
         version(exporting);
+        exporting->add_flag("--live", show_.live, "With live values, which import would log");
         CLI::App* log =
             add("log", "List changes, newest first", "ops/main /panels --limit 10", [this] {
                 return run_log(common_, log_);
@@ -161,7 +162,10 @@ class CommandLine {
                              "ops/main /panels '[{\"title\":\"CPU\"},{\"title\":\"Disk\"}]'",
                              run_set);
         set->add_option("JSON", edit_.value, "The value; a string needs its quotes")->required();
-        edit("erase", "Erase a value", "ops/main /panels/0/title", run_erase);
+        set->add_flag(
+            "--live", edit_.live, "Write a live value: the last one only, no change, no history");
+        CLI::App* erase = edit("erase", "Erase a value", "ops/main /panels/0/title", run_erase);
+        erase->add_flag("--live", edit_.live, "Empty the live register there; no change is made");
         CLI::App* inc = edit("inc", "Add to a counter", "ops/main /visits 5", run_inc);
         inc->add_option_function<std::string>(
                "N",
