@@ -13,6 +13,7 @@ std::vector<Metric> run_workload(std::string_view name, const Size& size) {
     if (name == "W8") return {};  // There is no text yet.
     if (name == "W7" || name == "W9") return run_others(name, size);
     if (name == "W10" || name == "store") return run_stores(name, size);
+    if (name == "live") return run_live(size);
     return run_maps(name, size);
 }
 
@@ -46,8 +47,8 @@ int run(int argc, char** argv) {
     bool is_quick = false;
     bool wants_streams = false;
     app.add_option("--workload", workload)
-        ->check(
-            CLI::IsMember({"W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9", "W10", "store"}));
+        ->check(CLI::IsMember(
+            {"W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9", "W10", "store", "live"}));
     app.add_flag("--quick", is_quick, "a twentieth of every size");
     app.add_flag("--streams", wants_streams, "print the hashes of the operation streams");
     CLI11_PARSE(app, argc, argv);

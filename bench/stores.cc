@@ -1,42 +1,14 @@
 // W10, and what only a peer with a store can be asked: durable commits, and opening.
 
+#include "bench/folder.h"
 #include "bench/measure.h"
 #include "joinery/document.h"
 #include "joinery/peer.h"
-
-#include <cstdlib>
-#include <filesystem>
 
 namespace joinery::bench {
 namespace {
 
 constexpr std::size_t kFullCount = 100'000;
-
-/// A directory that goes with it.
-class Folder {
-  public:
-    Folder() {
-        std::string name =
-            (std::filesystem::temp_directory_path() / "joinery-bench-XXXXXX").string();
-        check(mkdtemp(name.data()) != nullptr, "temporary folder");
-        path_ = name;
-    }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    ~Folder() { std::filesystem::remove_all(path_); }
-    const std::filesystem::path& path() const { return path_; }
-
-  private:
-    std::filesystem::path path_;
-};
-
-std::unique_ptr<Peer> open_peer(const std::filesystem::path& path) {
-    auto store = open_store(path);
-    check(store.has_value(), "store");
-    auto peer = Peer::open(*std::move(store));
-    check(peer.has_value(), "peer");
-    return *std::move(peer);
-}
 
 std::string path_of(const MapOp& op) {
     return "/widgets/w" + std::to_string(op.widget) + "/" + std::string(field_name(op.field));

@@ -22,13 +22,14 @@ struct Size {
     std::size_t of(std::size_t full) const { return (full + divisor - 1) / divisor; }
 };
 
-/// W1 to W10 and "store"; throws std::runtime_error where a result is wrong. Empty for a workload
-/// that has no data type here yet (W8).
+/// W1 to W10, "store" and "live"; throws std::runtime_error where a result is wrong. Empty for a
+/// workload that has no data type here yet (W8).
 std::vector<Metric> run_workload(std::string_view name, const Size& size);
 
 /// The parts, by name.
 std::vector<Metric> run_maps(std::string_view name, const Size& size);    // W1 to W6.
 std::vector<Metric> run_others(std::string_view name, const Size& size);  // W7, W9.
 std::vector<Metric> run_stores(std::string_view name, const Size& size);  // W10, store.
+std::vector<Metric> run_live(const Size& size);
 
 }  // namespace joinery::bench
