@@ -70,6 +70,23 @@ ChainIndex Names::intern_actor(const ActorId& actor) {
     return index;
 }
 
+ChainIndex Names::intern_branch(const ActorId& name, const ActorId& actor, std::uint32_t rank) {
+    const ChainIndex chain = intern_actor(name);
+    const auto place = std::ranges::lower_bound(branches_, chain, {}, &Branch::chain);
+    JOINERY_ASSERT(place == branches_.end() || place->chain != chain);
+    branches_.insert(place, {chain, actor, rank});
+    return chain;
+}
+
+bool Names::branch_less(ChainIndex a, ChainIndex b) const {
+    const auto place_of = [&](ChainIndex chain) {
+        const auto at = std::ranges::lower_bound(branches_, chain, {}, &Branch::chain);
+        if (at != branches_.end() && at->chain == chain) return std::pair(at->actor, at->rank);
+        return std::pair(actors_[chain], std::uint32_t{0});
+    };
+    return place_of(a) < place_of(b);
+}
+
 KeyIndex Names::find_key(std::string_view key) const {
     return key_index_.find(hash_bytes(as_bytes(key)),
                            [&](std::uint32_t i) { return keys_[i] == key; });
@@ -218,6 +235,8 @@ void Names::truncate(const Mark& mark) {
                          [&](std::uint32_t i) { return hash_bytes(as_bytes(keys_[i])); });
         keys_.pop_back();
     }
+    while (!branches_.empty() && branches_.back().chain >= mark.actors)
+        branches_.pop_back();
     while (actors_.size() > mark.actors) {
         actor_index_.erase(static_cast<std::uint32_t>(actors_.size() - 1),
                            [&](std::uint32_t i) { return hash_bytes(actors_[i].view()); });

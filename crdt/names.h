@@ -76,6 +76,9 @@ class Names {
     Names();
 
     ChainIndex intern_actor(const ActorId& actor);
+    /// A chain behind a fork of @p actor, which goes by @p name and stands in the order of @p
+    /// actor's chains at @p rank, from 1 (rule F4).
+    ChainIndex intern_branch(const ActorId& name, const ActorId& actor, std::uint32_t rank);
     KeyIndex intern_key(std::string_view key);
     ContainerIndex intern_container(ContainerIndex parent, std::uint32_t key, Kind kind);
     ElementIndex intern_element(ContainerIndex list, Dot dot);
@@ -99,7 +102,9 @@ class Names {
     PathId element_id(ElementIndex element) const;
 
     /// Whether @p a comes before @p b among actors (rule R2's tie-break).
-    bool actor_less(ChainIndex a, ChainIndex b) const { return actors_[a] < actors_[b]; }
+    bool actor_less(ChainIndex a, ChainIndex b) const {
+        return branches_.empty() ? actors_[a] < actors_[b] : branch_less(a, b);
+    }
 
     std::size_t actor_count() const noexcept { return actors_.size(); }
     std::size_t key_count() const noexcept { return keys_.size(); }
@@ -115,12 +120,21 @@ class Names {
     std::size_t memory_size() const noexcept;
 
   private:
+    /// Where a branch stands: beside its actor.
+    struct Branch {
+        ChainIndex chain = kNone;
+        ActorId actor;
+        std::uint32_t rank = 0;
+    };
+    bool branch_less(ChainIndex a, ChainIndex b) const;
+
     std::uint64_t hash_container(ContainerIndex parent, std::uint32_t key, Kind kind) const;
     std::uint64_t hash_element(ElementIndex element) const;
     std::uint64_t hash_element_key(ContainerIndex list, const ElementKey& key) const;
     PathId container_id(ContainerIndex parent, std::uint32_t key, Kind kind) const;
 
     std::vector<ActorId> actors_;
+    std::vector<Branch> branches_;  // By chain, ascending; none without a fork.
     std::vector<std::string> keys_;
     std::vector<Container> containers_;
     std::vector<Element> elements_;
