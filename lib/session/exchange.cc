@@ -253,9 +253,8 @@ Result<void> Exchange::on_have(const State& state) {
         agree(own);
         if (state.is_durable) mark_acked(own.frontier);
         // They take our own announcement of this very state for the acknowledgement.
-        const bool is_said = is_announced() ? announced_ == own.hash : own.is_durable;
         mark_heard(own.frontier);
-        if (is_said) mark_ack_said(own.frontier);
+        if (is_announced() && announced_ == own.hash) mark_ack_said(own.frontier);
     } else if (state.is_empty || own.frontier.empty()) {
         // Whoever has nothing needs no question: everything is sent. What they have comes with
         // seals that say how far.
@@ -321,6 +320,11 @@ Result<void> Exchange::take(const FrontierNote& message) {
     if (message.asks && !judge_round_of_theirs()) return {};
     awaiting_ = false;
     ask_due_ = false;
+    // They had another state when our announcement came, and so did not take it for what it said is
+    // durable.
+    for (ChainMark& mark : marks_)
+        mark.ack_said = 0;
+    ack_due_ = true;
     const Own own = this->own();
     take_stated(message.frontier, own);
     const FrontierDifference difference = compare(own.frontier, message.frontier);

@@ -11,6 +11,8 @@ State Exchange::announce(std::uint64_t ref) {
     ref_ = ref;
     const Own own = this->own();
     if (own.is_durable) announced_ = own.hash;
+    // They announced the same; what changed since then is acknowledged by itself.
+    if (own.is_durable && agreed_ && agreed_ == own.hash) mark_ack_said(own.frontier);
     State state = state_of(own);
     if (context_.has_live) state.live = live_.announce(port_);
     return state;
