@@ -106,11 +106,14 @@ void World::forget_lost_receipts() {
             }
         }
     }
-    std::erase_if(receipts_, [&](const ChangeName& name) {
+    const auto is_lost = [&](const ChangeName& name) {
         const auto& [id, actor, seq] = name;
         const auto at = known.find({id, actor});
         return at == known.end() || at->second < seq;
-    });
+    };
+    std::erase_if(receipts_, is_lost);
+    // A disk that lied lost it; the actor was retired for that, and is not where it is put back.
+    std::erase_if(hashes_, [&](const auto& entry) { return is_lost(entry.first); });
 }
 
 /// All peers have everything, so what a disk forgets now comes back from others: its own changes
