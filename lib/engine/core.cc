@@ -5,6 +5,7 @@
 #include "engine/history.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace joinery::detail {
 namespace {
@@ -171,9 +172,12 @@ Result<Core::Changed> Core::commit() {
     return done;
 }
 
+void Core::add_new(Changed& documents, const std::shared_ptr<DocumentCore>& document) {
+    if (std::ranges::find(documents, document) == documents.end()) documents.push_back(document);
+}
+
 Result<Core::Changed> Core::write_all() {
     JOINERY_TRY(const auto writer, store_->write());
-    Changed changed;
     // With the write lock held nobody else commits: what others wrote is all there, and what we
     // write follows it.
     const std::uint64_t count_before = store_->commit_count();
@@ -188,14 +192,14 @@ Result<Core::Changed> Core::write_all() {
     for (const auto& document : open_documents()) {
         if (others) {
             JOINERY_TRY(const bool absorbed, document->absorb(*writer));
-            if (absorbed) changed.push_back(document);
+            if (absorbed) add_new(untold_, document);
         }
         JOINERY_TRY(const bool wrote, document->write_pending(*writer, next_number));
         if (wrote) written.push_back(document);
     }
     if (written.empty()) {
         seen_commit_ = count_before;
-        return changed;
+        return std::exchange(untold_, {});
     }
     if (next_number != next) {
         JOINERY_TRY_VOID(
@@ -206,9 +210,9 @@ Result<Core::Changed> Core::write_all() {
     seen_commit_ = count_before + 1;
     for (const auto& document : written) {
         document->finish_write(true);
-        if (std::ranges::find(changed, document) == changed.end()) changed.push_back(document);
+        add_new(untold_, document);
     }
-    return changed;
+    return std::exchange(untold_, {});
 }
 
 Result<std::size_t> Core::make_snapshots(std::uint64_t interval) {

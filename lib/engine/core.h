@@ -72,6 +72,7 @@ class Core : public session::Host {
     void log(LogLevel level, const std::string& text) const;
     Result<void> follow_others();
     Result<Changed> write_all();
+    static void add_new(Changed& documents, const std::shared_ptr<DocumentCore>& document);
 
     std::unique_ptr<Store> store_;
     std::unique_ptr<crdt::SigningKey> key_;
@@ -83,6 +84,8 @@ class Core : public session::Host {
     std::mutex renewal_mutex_;
     std::size_t claims_believed_ = 0;
     std::map<std::string, std::shared_ptr<DocumentCore>, std::less<>> documents_;
+    /// Absorbed what others wrote, and not reported since: the commit after it failed.
+    Changed untold_;
     std::atomic<std::uint64_t> seen_commit_{0};
 };
 

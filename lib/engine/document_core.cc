@@ -170,8 +170,10 @@ Result<bool> DocumentCore::absorb(StoreReader& reader) {
         const std::lock_guard lock(mutex_);
         document_->set_recording(!watches_.empty());
         JOINERY_TRY(const bool has_changes, absorb_changes(reader, record));
+        const bool had_unstored = document_->live().has_unstored();
         JOINERY_TRY(const bool has_live, load_live(reader, record.number));
-        is_changed = has_changes || has_live;
+        // What came here and is stored by another process already is told as if it was stored here.
+        is_changed = has_changes || has_live || (had_unstored && !document_->live().has_unstored());
         if (is_changed) is_to_tell = note_events(false);
     }
     if (is_to_tell) tell();
