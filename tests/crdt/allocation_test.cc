@@ -1,5 +1,6 @@
 // Holds that the hot path allocates nothing once it is warm: the one program whose operator new
 // counts.
+#include "crdt/actors.h"
 #include "crdt/codec.h"
 #include "crdt/transaction.h"
 
@@ -27,12 +28,6 @@ void operator delete(void* memory, std::size_t /*size*/) noexcept { std::free(me
 
 namespace joinery::crdt::test {
 namespace {
-
-ActorId actor_of(std::uint8_t number) {
-    ActorId actor;
-    actor.bytes[0] = number;
-    return actor;
-}
 
 /// How many allocations @p body makes.
 template <class Body>

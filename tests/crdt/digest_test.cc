@@ -1,5 +1,6 @@
 // Attacks docs/semantics.md D1, D2: the digest that is kept up to date is that of the state,
 // however large the container and whatever became of it.
+#include "crdt/actors.h"
 #include "crdt/cursor.h"
 #include "crdt/hash.h"
 #include "crdt/snapshot.h"
@@ -12,12 +13,6 @@
 
 namespace joinery::crdt::test {
 namespace {
-
-ActorId actor_of(std::uint8_t number) {
-    ActorId actor;
-    actor.bytes[0] = number;
-    return actor;
-}
 
 /// docs/snapshot-format.md 1, as plainly as it can be written: entries by name and bytes.
 Digest plain_digest(Kind kind, const std::vector<std::pair<Bytes, Bytes>>& entries) {

@@ -3,6 +3,7 @@
 // encoder's are accepted.
 #include "crdt/snapshot.h"
 
+#include "crdt/actors.h"
 #include "crdt/random_history.h"
 #include "model/from_crdt.h"
 
@@ -12,12 +13,6 @@
 
 namespace joinery::crdt::test {
 namespace {
-
-ActorId actor_of(std::uint8_t number) {
-    ActorId actor;
-    actor.bytes[0] = number;
-    return actor;
-}
 
 /// Demands that @p bytes are a document's snapshot and no other bytes are.
 std::unique_ptr<Document> load(const Bytes& bytes) {

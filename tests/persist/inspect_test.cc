@@ -68,30 +68,6 @@ class Inspect : public ::testing::Test {
     SeededRandom random;
 };
 
-/// A word to a child that waits for it.
-class Gate {
-  public:
-    Gate() {
-        if (::pipe(ends_) != 0) std::abort();
-    }
-    Gate(const Gate&) = delete;
-    Gate& operator=(const Gate&) = delete;
-    ~Gate() {
-        ::close(ends_[0]);
-        ::close(ends_[1]);
-    }
-    void open() const {
-        if (::write(ends_[1], "x", 1) != 1) std::abort();
-    }
-    void await() const {
-        char byte = 0;
-        if (::read(ends_[0], &byte, 1) != 1) ::_exit(97);
-    }
-
-  private:
-    int ends_[2] = {-1, -1};
-};
-
 TEST_F(Inspect, AWholeStoreIsReadAndNothingOfItChanges) {
     fill();
     const auto before = files_in(root());
@@ -125,7 +101,7 @@ TEST_F(Inspect, ABackupIsReadWithoutAFileMadeBesideIt) {
 }
 
 TEST_F(Inspect, AMomentOfAStoreIsSeenThatAnotherProcessGoesOnWriting) {
-    const Gate more, end;
+    const Signal more, end;
     Child child([&](int pipe) {
         SeededRandom own;
         const auto store = *open_lmdb_store(root(), test_options(), own);
@@ -147,7 +123,7 @@ TEST_F(Inspect, AMomentOfAStoreIsSeenThatAnotherProcessGoesOnWriting) {
     const auto found = inspect_lmdb_store(root());
     JOINERY_ASSERT_OK(found);
     ASSERT_NE(found->reader, nullptr);
-    more.open();
+    more.give();
     // While it writes: each time the pages of some moment, whole.
     std::size_t looks = 0;
     std::string last = "0";
@@ -173,13 +149,13 @@ TEST_F(Inspect, AMomentOfAStoreIsSeenThatAnotherProcessGoesOnWriting) {
     EXPECT_GT(looks, 0U);
     ASSERT_EQ(child.next_report(), 600U);
     EXPECT_EQ(scan(*found->reader, Table::log)->size(), 200U);
-    end.open();
+    end.give();
     EXPECT_EQ(child.wait(), 0);
 }
 
 TEST_F(Inspect, AnotherProcessMayOpenTheStoreWhileItIsRead) {
     fill();
-    const Gate go;
+    const Signal go;
     Child child([&](int pipe) {
         go.await();
         SeededRandom own;
@@ -189,7 +165,7 @@ TEST_F(Inspect, AnotherProcessMayOpenTheStoreWhileItIsRead) {
     });
     const auto found = inspect_lmdb_store(root());
     JOINERY_ASSERT_OK(found);
-    go.open();
+    go.give();
     EXPECT_EQ(child.next_report(), 0U) << "looking takes no writer slot";
     EXPECT_EQ(child.wait(), 0);
     EXPECT_EQ(scan(*found->reader, Table::log)->size(), 400U);

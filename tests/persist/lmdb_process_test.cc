@@ -27,30 +27,6 @@ class LmdbProcesses : public ::testing::Test {
     SeededRandom random;
 };
 
-/// The parent's word to a child that waits for it.
-class Signal {
-  public:
-    Signal() {
-        if (::pipe(ends_) != 0) std::abort();
-    }
-    Signal(const Signal&) = delete;
-    Signal& operator=(const Signal&) = delete;
-    ~Signal() {
-        ::close(ends_[0]);
-        ::close(ends_[1]);
-    }
-    void give() const {
-        if (::write(ends_[1], "x", 1) != 1) std::abort();
-    }
-    void await() const {
-        char byte = 0;
-        if (::read(ends_[0], &byte, 1) != 1) ::_exit(97);
-    }
-
-  private:
-    int ends_[2] = {-1, -1};
-};
-
 TEST_F(LmdbProcesses, AnothersCommitMovesTheCountAndShows) {
     const Signal go;
     Child child([&](int pipe) {

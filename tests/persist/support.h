@@ -58,6 +58,30 @@ class SeededRandom final : public Random {
     std::mt19937_64 engine_;
 };
 
+/// A word from one process to another that waits for it.
+class Signal {
+  public:
+    Signal() {
+        if (::pipe(ends_) != 0) std::abort();
+    }
+    Signal(const Signal&) = delete;
+    Signal& operator=(const Signal&) = delete;
+    ~Signal() {
+        ::close(ends_[0]);
+        ::close(ends_[1]);
+    }
+    void give() const {
+        if (::write(ends_[1], "x", 1) != 1) std::abort();
+    }
+    void await() const {
+        char byte = 0;
+        if (::read(ends_[0], &byte, 1) != 1) ::_exit(97);
+    }
+
+  private:
+    int ends_[2] = {-1, -1};
+};
+
 /// An empty directory, in memory where the system offers that, gone with this object.
 class TempDir {
   public:
