@@ -14,6 +14,24 @@ using crdt::ByteWriter;
 constexpr std::uint8_t kRecordVersion = 1;
 constexpr std::size_t kDocumentIdSizeMax = 255;
 
+void write_proof(const crdt::ActorProof& proof, ByteWriter& out) {
+    out.raw(proof.device.view());
+    out.raw(proof.incarnation.view());
+    out.varint(proof.writer_slot);
+    out.varint(proof.writer_generation);
+}
+
+crdt::ActorProof read_proof(ByteReader& in) {
+    crdt::ActorProof proof;
+    proof.device = in.fixed<DeviceKey>();
+    proof.incarnation = in.fixed<Incarnation>();
+    proof.writer_slot =
+        static_cast<std::uint32_t>(in.varint_at_most(UINT32_MAX, "writer slot too great"));
+    proof.writer_generation =
+        static_cast<std::uint32_t>(in.varint_at_most(UINT32_MAX, "writer generation too great"));
+    return proof;
+}
+
 /// Big-endian, so that keys sort as their numbers do.
 template <class T>
 void append_number(Bytes& out, T number) {
@@ -161,10 +179,7 @@ Bytes encode_seal(const crdt::Seal& seal) {
     Bytes bytes;
     ByteWriter out(bytes);
     out.u8(kRecordVersion);
-    out.raw(seal.proof.device.view());
-    out.raw(seal.proof.incarnation.view());
-    out.varint(seal.proof.writer_slot);
-    out.varint(seal.proof.writer_generation);
+    write_proof(seal.proof, out);
     out.varint(seal.seq);
     out.raw(seal.signature.view());
     return bytes;
@@ -174,12 +189,7 @@ Result<crdt::Seal> decode_seal(ByteView bytes) {
     ByteReader in(bytes);
     JOINERY_TRY_VOID(check_version(in));
     crdt::Seal seal;
-    seal.proof.device = in.fixed<DeviceKey>();
-    seal.proof.incarnation = in.fixed<Incarnation>();
-    seal.proof.writer_slot =
-        static_cast<std::uint32_t>(in.varint_at_most(UINT32_MAX, "writer slot too great"));
-    seal.proof.writer_generation =
-        static_cast<std::uint32_t>(in.varint_at_most(UINT32_MAX, "writer generation too great"));
+    seal.proof = read_proof(in);
     seal.seq = in.varint();
     seal.signature = in.fixed<Signature>();
     JOINERY_TRY_VOID(in.finish());
@@ -190,10 +200,7 @@ Bytes encode_live_record(const crdt::LiveBatch& batch) {
     Bytes bytes;
     ByteWriter out(bytes);
     out.u8(kRecordVersion);
-    out.raw(batch.proof.device.view());
-    out.raw(batch.proof.incarnation.view());
-    out.varint(batch.proof.writer_slot);
-    out.varint(batch.proof.writer_generation);
+    write_proof(batch.proof, out);
     crdt::encode_live_batch(batch, out);
     return bytes;
 }
@@ -201,14 +208,7 @@ Bytes encode_live_record(const crdt::LiveBatch& batch) {
 Result<crdt::LiveBatch> decode_live_record(ByteView bytes) {
     ByteReader in(bytes);
     JOINERY_TRY_VOID(check_version(in));
-    crdt::ActorProof proof;
-    proof.device = in.fixed<DeviceKey>();
-    proof.incarnation = in.fixed<Incarnation>();
-    proof.writer_slot =
-        static_cast<std::uint32_t>(in.varint_at_most(UINT32_MAX, "writer slot too great"));
-    proof.writer_generation =
-        static_cast<std::uint32_t>(in.varint_at_most(UINT32_MAX, "writer generation too great"));
-    crdt::LiveBatch batch = crdt::decode_live_batch(proof, in);
+    crdt::LiveBatch batch = crdt::decode_live_batch(read_proof(in), in);
     JOINERY_TRY_VOID(in.finish());
     return batch;
 }
