@@ -23,6 +23,10 @@ inline constexpr std::size_t kColumnarMin = 64;
 inline constexpr std::size_t kBatchChangeMax = 65536;
 /// Operations of one batch of more than one change: what bounds the memory of decoding one.
 inline constexpr std::size_t kBatchOpMax = 65536;
+/// Whether one batch may hold so much. One change alone may have any number of operations.
+constexpr bool fits_batch(std::size_t change_count, std::size_t op_count) noexcept {
+    return change_count <= 1 || (change_count <= kBatchChangeMax && op_count <= kBatchOpMax);
+}
 
 /// Appends changes [@p begin, @p end) of @p batch to @p out, and the names that they use and
 /// @p dictionary lacks.

@@ -367,7 +367,7 @@ Result<void> decode(ByteReader& in, Names& names, DecoderDictionary& dictionary,
     if (columnar != (count + op_count >= kColumnarMin)) {
         return fail(Errc::malformed, "batch in the other layout");
     }
-    if (count > 1 && op_count > kBatchOpMax) {
+    if (!fits_batch(count, op_count)) {
         return fail(Errc::over_limit, "batch of too many operations");
     }
     return {};

@@ -44,10 +44,7 @@ std::size_t ChangeQueue::flush_end(std::size_t first) const {
     for (; end < spans_.size(); ++end) {
         op_count += spans_[end].op_count;
         size += spans_[end].size;
-        if (op_count > crdt::kBatchOpMax || size > kFlushSizeMax ||
-            spans_[end].end - begin > crdt::kBatchChangeMax) {
-            break;
-        }
+        if (size > kFlushSizeMax || !crdt::fits_batch(spans_[end].end - begin, op_count)) break;
     }
     return end;
 }

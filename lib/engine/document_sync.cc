@@ -69,8 +69,8 @@ Result<void> DocumentCore::gather_missing(std::span<const std::uint64_t> theirs,
             return true;
         }
         out.append(batch, index);
-        if (whole_flushes.changes != 0 && out.ops.size() > crdt::kBatchOpMax) {
-            // Several changes of so many operations are no batch that anybody takes.
+        if (whole_flushes.changes != 0 && !crdt::fits_batch(out.changes.size(), out.ops.size())) {
+            // No batch that anybody takes: the flush goes with the next message.
             out.truncate(whole_flushes);
             more = true;
             return false;
