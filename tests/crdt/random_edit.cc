@@ -1,5 +1,6 @@
 // Random verbs and raw changes of a RandomHistory, and where its randomness comes from.
 #include "crdt/random_history.h"
+#include "tests/support/shared_data.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -43,7 +44,7 @@ std::size_t iterations(std::size_t count) {
 std::vector<std::uint64_t> seeds_for(Theme theme, std::size_t count) {
     if (const char* seed = std::getenv("JOINERY_SEED")) return {std::strtoull(seed, nullptr, 0)};
     std::vector<std::uint64_t> seeds;
-    std::ifstream file(JOINERY_CRDT_SEEDS);
+    std::ifstream file(testing::source_path("tests/regress/crdt_seeds.txt"));
     for (std::string line; std::getline(file, line);) {
         std::istringstream words(line);
         std::string name;

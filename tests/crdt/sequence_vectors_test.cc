@@ -1,9 +1,9 @@
 // Sequence against recorded and generated texts of other projects: every insert must land where
 // they say.
 #include "crdt/sequence.h"
+#include "tests/support/shared_data.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -11,35 +11,13 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-#include <zlib.h>
 
 namespace joinery::crdt {
 namespace {
 
 using Json = nlohmann::json;
-
-#ifndef JOINERY_SOURCE_ROOT
-#define JOINERY_SOURCE_ROOT "."
-#endif
-
-/// Where the shared test data is: $JOINERY_SHARED, else beside the checkout.
-std::string shared_path(const std::string& file) {
-    const char* shared = std::getenv("JOINERY_SHARED");
-    const std::string root = shared != nullptr ? shared : JOINERY_SOURCE_ROOT "/../shared";
-    return root + "/" + file;
-}
-
-std::string read_gzip(const std::string& path) {
-    std::string text;
-    gzFile file = gzopen(path.c_str(), "rb");
-    if (file == nullptr) return text;
-    std::vector<char> buffer(1U << 16U);
-    for (int size = 0; (size = gzread(file, buffer.data(), 1U << 16U)) > 0;) {
-        text.append(buffer.data(), static_cast<std::size_t>(size));
-    }
-    gzclose(file);
-    return text;
-}
+using testing::read_file;
+using testing::shared_path;
 
 /// The characters of well-formed UTF-8, each as its bytes.
 std::vector<std::string> characters(std::string_view text) {
@@ -220,24 +198,22 @@ std::string replay_conformance(const Json& test) {
 }
 
 TEST(SequenceVectors, AgreesWithAllTestsOfTextConformance) {
-    const std::string path =
-        shared_path("data/crdt-vectors/diamond-types/text-conformance.jsonl.gz");
-    if (!std::filesystem::exists(path)) GTEST_SKIP() << "no " << path;
-    const std::string lines = read_gzip(path);
+    const auto path = shared_path("data/crdt-vectors/diamond-types/text-conformance.jsonl.gz");
+    JOINERY_SKIP_WITHOUT(path);
     std::size_t count = 0;
-    for (std::size_t begin = 0; begin < lines.size(); ++count) {
-        const std::size_t end = std::min(lines.find('\n', begin), lines.size());
-        const Json test = Json::parse(lines.substr(begin, end - begin));
+    for (const std::string& line : testing::read_lines(path)) {
+        const Json test = Json::parse(line);
+        ++count;
         ASSERT_EQ(replay_conformance(test), test["endContent"].get<std::string>())
-            << "line " << count + 1;
-        begin = end + 1;
+            << "line " << count;
     }
     EXPECT_EQ(count, 650U);
 }
 
 /// The text after all transactions, and the one that the trace gives.
-std::pair<std::string, std::string> replay_trace(const std::string& path, bool agents_fork) {
-    const Json trace = Json::parse(read_gzip(path));
+std::pair<std::string, std::string> replay_trace(const std::filesystem::path& path,
+                                                 bool agents_fork) {
+    const Json trace = Json::parse(read_file(path));
     std::vector<Edit> edits;
     std::vector<std::uint32_t> agents;
     std::vector<std::uint64_t> next_counter(trace["numAgents"].get<std::size_t>(), 1);
@@ -260,15 +236,15 @@ std::pair<std::string, std::string> replay_trace(const std::string& path, bool a
 }
 
 TEST(SequenceVectors, ReplaysTwoPeopleTypingAtOnce) {
-    const std::string path = shared_path("data/editing-traces/concurrent/friendsforever.json.gz");
-    if (!std::filesystem::exists(path)) GTEST_SKIP() << "no " << path;
+    const auto path = shared_path("data/editing-traces/concurrent/friendsforever.json.gz");
+    JOINERY_SKIP_WITHOUT(path);
     const auto [text, expected] = replay_trace(path, false);
     EXPECT_EQ(text, expected);
 }
 
 TEST(SequenceVectors, ReplaysLongBranchesOfManyAuthors) {
-    const std::string path = shared_path("data/editing-traces/concurrent/node_nodecc.json.gz");
-    if (!std::filesystem::exists(path)) GTEST_SKIP() << "no " << path;
+    const auto path = shared_path("data/editing-traces/concurrent/node_nodecc.json.gz");
+    JOINERY_SKIP_WITHOUT(path);
     const auto [text, expected] = replay_trace(path, true);
     EXPECT_EQ(text, expected);
 }

@@ -11,10 +11,15 @@
 
 namespace joinery::testing {
 
+std::filesystem::path source_path(std::string_view relative) {
+    return std::filesystem::path(JOINERY_SOURCE_ROOT) / relative;
+}
+
 std::filesystem::path shared_folder() {
     // Tests set no environment variables, so nothing races with this.
     const char* chosen = std::getenv("JOINERY_SHARED");  // NOLINT(concurrency-mt-unsafe): as above.
-    return chosen != nullptr && *chosen != '\0' ? chosen : JOINERY_SHARED_DEFAULT;
+    if (chosen != nullptr && *chosen != '\0') return chosen;
+    return source_path("../shared");
 }
 
 std::filesystem::path shared_path(std::string_view relative) { return shared_folder() / relative; }

@@ -12,6 +12,9 @@
 
 namespace joinery::testing {
 
+/// The path of @p relative, such as "tests/regress", in the source tree that was built.
+std::filesystem::path source_path(std::string_view relative);
+
 /// The folder of shared data: $JOINERY_SHARED, else ../shared beside the source tree. May not
 /// exist.
 std::filesystem::path shared_folder();
