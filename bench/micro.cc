@@ -54,6 +54,34 @@ void w9(benchmark::State& state) {
 }
 void w9_remote(benchmark::State& state) { apply_each(state, Shape::list, list_ops(kCount)); }
 
+/// The same changes as they come when they waited: message by message, and as one update.
+template <class Apply>
+void apply_map_writes(benchmark::State& state, Sends sends, Apply&& apply) {
+    const Base base = make_base(Shape::map);
+    const auto ops = map_ops(kCount);
+    Replica writer(Shape::map, base, 2);
+    writer.write(ops, ops.size(), 1, sends);
+    const std::vector<Bytes> made =
+        sends == Sends::later ? writer.since() : std::vector<Bytes>(writer.messages());
+    for (auto _ : state) {
+        state.PauseTiming();
+        Replica reader(Shape::map, base, 3);
+        state.ResumeTiming();
+        apply(reader, made);
+    }
+    state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(ops.size()));
+}
+void w2_backlog(benchmark::State& state) {
+    apply_map_writes(state, Sends::messages, [](Replica& reader, const auto& messages) {
+        reader.apply_backlog(messages);
+    });
+}
+void w2_bulk(benchmark::State& state) {
+    apply_map_writes(state, Sends::later, [](Replica& reader, const auto& stream) {
+        reader.apply_stream(stream);
+    });
+}
+
 void w3_batch(benchmark::State& state) {
     const Base base = make_base(Shape::map);
     std::vector<std::vector<Bytes>> updates;
@@ -148,6 +176,8 @@ BENCHMARK(digest_of_list)->Arg(100)->Arg(10'000)->Arg(1'000'000)->Unit(benchmark
 BENCHMARK(w1)->Arg(1)->Arg(100)->Unit(benchmark::kMillisecond);
 BENCHMARK(w1_with_messages)->Arg(1)->Arg(100)->Unit(benchmark::kMillisecond);
 BENCHMARK(w2)->Arg(1)->Arg(100)->Unit(benchmark::kMillisecond);
+BENCHMARK(w2_backlog)->Unit(benchmark::kMillisecond);
+BENCHMARK(w2_bulk)->Unit(benchmark::kMillisecond);
 BENCHMARK(w3_batch)->Unit(benchmark::kMillisecond);
 BENCHMARK(w5_load)->Unit(benchmark::kMillisecond);
 BENCHMARK(w7)->Arg(1)->Arg(100)->Unit(benchmark::kMillisecond);

@@ -30,11 +30,11 @@ class ChangeHasher {
                     std::span<const ChangeHash> dependencies);
 
     /// Bytes of the canonical operations of the last hash(): what kChangeSizeMax limits.
-    std::size_t operations_size() const noexcept { return operations_.size(); }
+    std::size_t operations_size() const noexcept { return operations_size_; }
 
   private:
-    Bytes operations_;
-    Bytes input_;
+    Bytes input_;  // What is past the change at hand is left from others.
+    std::size_t operations_size_ = 0;
 };
 
 }  // namespace joinery::crdt

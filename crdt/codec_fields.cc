@@ -29,6 +29,8 @@ void ColumnSource::load() {
     if (const std::size_t n = count(kFieldCount + 1)) {
         note(decode_strings(in_, n, limits, texts_));
     }
+    for (std::size_t i = 0; i < kFieldCount; ++i)
+        cursors_[i] = {columns_[i].data(), columns_[i].data() + columns_[i].size()};
 }
 
 }  // namespace joinery::crdt::detail

@@ -129,9 +129,9 @@ class ColumnSource {
     explicit ColumnSource(ByteReader& in) : in_(in), base_(in.offset()) { load(); }
 
     std::uint64_t integer(Field field) {
-        const auto index = static_cast<std::size_t>(field);
-        if (at_[index] == columns_[index].size()) return refuse_short();
-        return columns_[index][at_[index]++];
+        Cursor& cursor = cursors_[static_cast<std::size_t>(field)];
+        if (cursor.next == cursor.end) return refuse_short();
+        return *cursor.next++;
     }
     double real() {
         if (reals_at_ == reals_.size()) return static_cast<double>(refuse_short());
@@ -157,8 +157,8 @@ class ColumnSource {
         return refuse_short();
     }
     Result<void> finish() {
-        for (std::size_t i = 0; i < kFieldCount; ++i) {
-            if (at_[i] != columns_[i].size()) refuse(Errc::malformed, "column longer than used");
+        for (const Cursor& cursor : cursors_) {
+            if (cursor.next != cursor.end) refuse(Errc::malformed, "column longer than used");
         }
         if (reals_at_ != reals_.size() || texts_at_ != texts_.values.size()) {
             refuse(Errc::malformed, "column longer than used");
@@ -167,6 +167,12 @@ class ColumnSource {
     }
 
   private:
+    /// What is left of a column.
+    struct Cursor {
+        const std::uint64_t* next = nullptr;
+        const std::uint64_t* end = nullptr;
+    };
+
     void load();
     std::uint64_t refuse_short() { return refuse(Errc::malformed, "column shorter than used"); }
 
@@ -174,7 +180,7 @@ class ColumnSource {
     std::uint64_t base_;
     std::size_t size_max_ = 0;
     std::array<std::vector<std::uint64_t>, kFieldCount> columns_;
-    std::array<std::size_t, kFieldCount> at_{};
+    std::array<Cursor, kFieldCount> cursors_{};
     std::vector<double> reals_;
     std::size_t reals_at_ = 0;
     StringColumn texts_;

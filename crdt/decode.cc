@@ -116,7 +116,8 @@ class ChangeReader {
 
     void operation(const ChangeHeader& header, std::uint32_t actor, std::uint64_t counter) {
         const std::uint64_t head = source_.integer(Field::op_head);
-        Op op;
+        // Made where it stays: what fails takes the whole batch with it.
+        Op& op = batch_.ops.emplace_back();
         op.kind = static_cast<OpKind>(head & kHeadKindBits);
         const std::uint64_t type = (head >> kHeadTypeShift) & kHeadTypeBits;
         if (head > kHeadMax || op.kind < OpKind::put || op.kind > OpKind::move) {
@@ -133,7 +134,6 @@ class ChangeReader {
         if (op.kind == OpKind::erase) cells(op);
         const bool has_value = op.kind == OpKind::put || op.kind == OpKind::insert;
         if (has_value && op.made == Kind::none) value(op, static_cast<ValueType>(type), head);
-        if (source_.ok()) batch_.ops.push_back(std::move(op));
     }
 
     bool check_head(Op& op, std::uint64_t head, std::uint64_t type) {
@@ -300,7 +300,6 @@ class ChangeReader {
         run = {extra.origin, counter, extra.total};
         op.extra = static_cast<std::uint32_t>(batch_.increments.size());
         batch_.increments.push_back(extra);
-        batch_.ops.push_back(std::move(op));
     }
 
     void cells(Op& op) {

@@ -43,23 +43,26 @@ class BatchWalk {
   public:
     explicit BatchWalk(const Graph& graph) : graph_(graph) {}
 
-    std::uint64_t last_seq(ChainIndex chain) const {
+    /// Where a chain ends before the change at hand.
+    struct Tip {
+        std::uint64_t last_seq, next_counter;
+        std::size_t index;  ///< Of the last change in the batch; kBefore where that has none.
+    };
+    static constexpr std::size_t kBefore = SIZE_MAX;
+
+    Tip tip(ChainIndex chain) const {
         const Chain* found = find(chain);
-        return found != nullptr ? found->last_seq : graph_.last_seq(chain);
-    }
-    std::uint64_t next_counter(ChainIndex chain) const {
-        const Chain* found = find(chain);
-        return found != nullptr ? found->next_counter : graph_.next_counter(chain);
+        if (found == nullptr) return {graph_.last_seq(chain), graph_.next_counter(chain), kBefore};
+        return found->tip;
     }
     void add(const ChangeHeader& change, std::size_t index) {
         if (find(change.chain) == nullptr) {
-            chains_.push_back({change.chain, 0, 0, {}});
+            chains_.push_back({change.chain, {}, {}});
             last_ = static_cast<std::uint32_t>(chains_.size() - 1);
             index_.insert(last_, [&](std::uint32_t i) { return mix_hash(chains_[i].chain, 0); });
         }
         Chain& chain = chains_[last_];
-        chain.last_seq = change.seq;
-        chain.next_counter = change.counter + change.op_count;
+        chain.tip = {change.seq, change.counter + change.op_count, index};
         std::vector<Span>& spans = chain.spans;
         if (spans.empty() || spans.back().seq + spans.back().count != change.seq ||
             spans.back().index + spans.back().count != index) {
@@ -86,7 +89,7 @@ class BatchWalk {
     };
     struct Chain {
         ChainIndex chain;
-        std::uint64_t last_seq, next_counter;
+        Tip tip;
         std::vector<Span> spans;  // Rising.
     };
     /// Leaves last_ at what it found: the next question is most often of the same chain.
@@ -105,11 +108,13 @@ class BatchWalk {
     mutable std::uint32_t last_ = kNone;
 };
 
-Result<void> check_numbers(const ChangeHeader& change, const BatchWalk& walk, std::size_t index) {
-    if (change.seq > walk.last_seq(change.chain) + 1) {
+Result<void> check_numbers(const ChangeHeader& change,
+                           const BatchWalk::Tip& tip,
+                           std::size_t index) {
+    if (change.seq > tip.last_seq + 1) {
         return fail(Errc::not_found, "change whose predecessor is missing", index);
     }
-    if (change.counter != walk.next_counter(change.chain) || change.seq > kCounterMax ||
+    if (change.counter != tip.next_counter || change.seq > kCounterMax ||
         change.counter + change.op_count > kCounterMax) {
         return fail(Errc::malformed, "change whose operations are misnumbered", index);
     }
@@ -133,11 +138,13 @@ Result<std::span<const ChangeHash>> Document::check(const Batch& batch) {
     BatchWalk walk(graph_);
     for (std::size_t i = 0; i < batch.changes.size(); ++i) {
         const ChangeHeader& change = batch.changes[i];
-        if (change.seq <= walk.last_seq(change.chain)) continue;  // A duplicate.
-        JOINERY_TRY_VOID(check_numbers(change, walk, i));
+        const BatchWalk::Tip tip = walk.tip(change.chain);
+        if (change.seq <= tip.last_seq) continue;  // A duplicate.
+        JOINERY_TRY_VOID(check_numbers(change, tip, i));
         dependency_hashes_.clear();
         for (const Dependency& dep : batch.dependencies_of(change)) {
-            if (dep.chain == change.chain || dep.seq == 0 || dep.seq > walk.last_seq(dep.chain)) {
+            if (dep.chain == change.chain || dep.seq == 0 ||
+                dep.seq > walk.tip(dep.chain).last_seq) {
                 return fail(Errc::not_found, "change whose dependency is missing", i);
             }
             const auto inside = walk.find(dep.chain, dep.seq);
@@ -149,8 +156,8 @@ Result<std::span<const ChangeHash>> Document::check(const Batch& batch) {
             }
         }
         ChangeHash previous;
-        if (const auto inside = walk.find(change.chain, change.seq - 1)) {
-            previous = hashes[*inside];
+        if (tip.index != BatchWalk::kBefore) {
+            previous = hashes[tip.index];
         } else {
             JOINERY_TRY(previous, previous_hash(change.chain, change.seq));
         }
@@ -166,35 +173,52 @@ Result<std::span<const ChangeHash>> Document::check(const Batch& batch) {
 
 namespace {
 
-/// While operation @p at is applied, the memory that later ones of the batch need is on its way: an
+/// While an operation is applied, the memory that later ones of the batch need is on its way: an
 /// operation's slot and alternatives are found in three jumps, each a miss in a large document.
-JOINERY_PREFETCHES void prefetch_ahead(const State& state, const Batch& batch, std::size_t at) {
-    constexpr std::size_t kIndexAhead = 12, kSlotAhead = 8, kEntriesAhead = 4;
-    const std::span<const Op> ahead = std::span(batch.ops).subspan(at);
-    if (kEntriesAhead >= ahead.size()) return;
-    const Op& next = ahead[kEntriesAhead];
-    state.prefetch_entries(next.container, next.key);
-    if (kSlotAhead >= ahead.size()) return;
-    const Op& later = ahead[kSlotAhead];
-    state.prefetch_slot(later.container, later.key);
-    if (kIndexAhead >= ahead.size()) return;
-    const Op& last = ahead[kIndexAhead];
-    state.prefetch_index(last.container, last.key);
+class LookAhead {
+  public:
+    LookAhead(const State& state, std::span<const Op> ops) : state_(state), ops_(ops) {
+        guesses_.fill(kNone);
+    }
+    /// To be called for each operation in turn: its slot, where that was found already.
+    [[gnu::always_inline]] std::optional<SlotIndex> step(std::size_t at) {
+        if (kEntriesAhead < ops_.size() - at) look(at);
+        const SlotIndex guess = guesses_[at % kRing];
+        if (guess == kNone || !state_.is_at(guess, ops_[at].container, ops_[at].key)) return {};
+        return guess;
+    }
+
+  private:
+    static constexpr std::size_t kIndexAhead = 12, kSlotAhead = 8, kEntriesAhead = 4, kRing = 16;
+
+    JOINERY_PREFETCHES void look(std::size_t at) {
+        const std::size_t left = ops_.size() - at;
+        state_.prefetch_entries(guesses_[(at + kEntriesAhead) % kRing]);
+        if (kSlotAhead >= left) return;
+        const Op& later = ops_[at + kSlotAhead];
+        const SlotIndex guess = state_.guess_slot(later.container, later.key);
+        guesses_[(at + kSlotAhead) % kRing] = guess;
+        state_.prefetch_slot(guess);
+        if (kIndexAhead >= left) return;
+        const Op& last = ops_[at + kIndexAhead];
+        state_.prefetch_index(last.container, last.key);
+    }
+
+    const State& state_;
+    std::span<const Op> ops_;
+    std::array<SlotIndex, kRing> guesses_;
+};
+
+/// Whether change @p i of @p batch depends on the one before it in the batch alone.
+bool follows(const Batch& batch, std::size_t i) {
+    if (i == 0) return false;
+    const ChangeHeader& change = batch.changes[i];
+    const ChangeHeader& before = batch.changes[i - 1];
+    return change.chain == before.chain && change.seq == before.seq + 1 &&
+           change.dependency_count == 0;
 }
 
 }  // namespace
-
-Result<void> Document::apply_change(const Batch& batch, const ChangeHeader& change) {
-    const Context context = graph_.context(change.chain, batch.dependencies_of(change));
-    OpSite site{{change.chain, change.counter}, change.time_ms, context};
-    const std::size_t end = change.op_begin + change.op_count;
-    for (std::size_t i = change.op_begin; i < end; ++i) {
-        prefetch_ahead(state_, batch, i);
-        JOINERY_TRY_VOID(apply_op(state_, names_, batch, batch.ops[i], site));
-        ++site.dot.counter;
-    }
-    return {};
-}
 
 Result<ApplyReport> Document::apply(const Batch& batch, std::span<const ChangeHash> hashes) {
     JOINERY_ASSERT(!transaction_open_ && hashes.size() == batch.changes.size());
@@ -203,18 +227,28 @@ Result<ApplyReport> Document::apply(const Batch& batch, std::span<const ChangeHa
     const bool is_single = batch.changes.size() == 1;
     const Graph::Checkpoint before = is_single ? Graph::Checkpoint() : graph_.checkpoint();
     std::vector<std::pair<ChainIndex, Graph::ChainCheckpoint>> chains;
+    LookAhead ahead(state_, batch.ops);
+    Context context(graph_, nullptr);
+    std::size_t last_applied = SIZE_MAX;
     for (std::size_t i = 0; i < batch.changes.size(); ++i) {
         const ChangeHeader& change = batch.changes[i];
         if (hashes[i].is_zero() || change.seq <= graph_.last_seq(change.chain)) {
             ++report.duplicate;
             continue;
         }
+        const bool is_next = last_applied == i - 1 && follows(batch, i);
         const auto is_chain = [&](const auto& pair) { return pair.first == change.chain; };
-        if (!is_single && (chains.empty() || (chains.back().first != change.chain &&
-                                              std::ranges::none_of(chains, is_chain)))) {
+        if (!is_single && !is_next && std::ranges::none_of(chains, is_chain)) {
             chains.emplace_back(change.chain, graph_.chain_checkpoint(change.chain));
         }
-        if (auto done = apply_change(batch, change); !done) {
+        if (!is_next) context = graph_.context(change.chain, batch.dependencies_of(change));
+        OpSite site{{change.chain, change.counter}, change.time_ms, context};
+        Result<void> done;
+        for (std::size_t op = 0; op < change.op_count && done; ++op, ++site.dot.counter) {
+            site.slot = ahead.step(change.op_begin + op);
+            done = apply_op(state_, names_, batch, batch.ops[change.op_begin + op], site);
+        }
+        if (!done) {
             state_.undo();
             if (is_single) {
                 graph_.forget_context();
@@ -225,16 +259,32 @@ Result<ApplyReport> Document::apply(const Batch& batch, std::span<const ChangeHa
             error.at = i;
             return error;
         }
-        graph_.add(change.chain, change.op_count, batch.dependencies_of(change), hashes[i]);
+        if (is_next) {
+            graph_.follow(change.chain, change.op_count, hashes[i]);
+        } else {
+            graph_.add(change.chain, change.op_count, batch.dependencies_of(change), hashes[i]);
+        }
+        last_applied = i;
         ++report.applied;
     }
     state_.keep();
-    for (std::size_t i = 0; i < batch.changes.size(); ++i) {
-        if (!hashes[i].is_zero()) {
-            remember_hash(batch.changes[i].chain, batch.changes[i].seq, hashes[i]);
-        }
-    }
+    remember_hashes(batch, hashes);
     return report;
+}
+
+void Document::remember_hashes(const Batch& batch, std::span<const ChangeHash> hashes) {
+    for (std::size_t i = 0; i < batch.changes.size(); ++i) {
+        const ChangeHeader& change = batch.changes[i];
+        if (hashes[i].is_zero()) continue;
+        // One that the ring is to have in its place soon need not be written at all.
+        const std::size_t later = i + RecentHashes::kCount;
+        if (later < hashes.size() && batch.changes[later].chain == change.chain &&
+            batch.changes[later].seq == change.seq + RecentHashes::kCount &&
+            !hashes[later].is_zero()) {
+            continue;
+        }
+        remember_hash(change.chain, change.seq, hashes[i]);
+    }
 }
 
 std::size_t Document::memory_size() const noexcept {

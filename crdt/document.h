@@ -115,7 +115,7 @@ class Document {
 
     void remember_hash(ChainIndex chain, std::uint64_t seq, const ChangeHash& hash);
     Result<ChangeHash> previous_hash(ChainIndex chain, std::uint64_t seq) const;
-    Result<void> apply_change(const Batch& batch, const ChangeHeader& change);
+    void remember_hashes(const Batch& batch, std::span<const ChangeHash> hashes);
     const Digest& container_digest(ContainerIndex container);
     void refresh_digests_in(ContainerIndex container);
     void refresh_digests_beneath(SlotIndex slot);

@@ -18,8 +18,7 @@ void Graph::set_tip_hash(ChainIndex chain, const ChangeHash& hash) {
     chains_[chain].tip = hash;
 }
 
-void Graph::ensure_chain(ChainIndex chain) {
-    if (chain < chains_.size()) return;
+void Graph::grow_chains(ChainIndex chain) {
     chains_.resize(chain + 1);
     limits_.resize(chain + 1, UINT64_MAX);
 }
@@ -193,12 +192,26 @@ void Graph::add(ChainIndex chain,
         runs_.push_back(
             {lv, 1, seq, chain, begin, static_cast<std::uint32_t>(dependencies.size())});
     }
-    if (own.steps.empty() || own.steps.back().op_count != op_count) {
-        own.steps.push_back({seq, own.next_counter, op_count});
+    lengthen(own, op_count, hash);
+}
+
+void Graph::follow(ChainIndex chain, std::uint64_t op_count, const ChangeHash& hash) {
+    JOINERY_ASSERT(!runs_.empty() && runs_.back().chain == chain);
+    const std::uint64_t before = change_count_ - 1;
+    JOINERY_ASSERT(heads_.back() == before);
+    heads_.back() = change_count_;
+    if (limits_lv_ == before) limits_lv_ = change_count_;
+    ++runs_.back().count;
+    lengthen(chains_[chain], op_count, hash);
+}
+
+void Graph::lengthen(Chain& chain, std::uint64_t op_count, const ChangeHash& hash) {
+    ++chain.last_seq;
+    if (chain.steps.empty() || chain.steps.back().op_count != op_count) {
+        chain.steps.push_back({chain.last_seq, chain.next_counter, op_count});
     }
-    own.last_seq = seq;
-    own.next_counter += op_count;
-    own.tip = hash;
+    chain.next_counter += op_count;
+    chain.tip = hash;
     ++change_count_;
 }
 

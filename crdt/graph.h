@@ -88,6 +88,9 @@ class Graph {
              std::uint64_t op_count,
              std::span<const Dependency> dependencies,
              const ChangeHash& hash);
+    /// The same for a change without other dependencies where the change added last was of @p chain
+    /// as well. Its context is that of the one before it.
+    void follow(ChainIndex chain, std::uint64_t op_count, const ChangeHash& hash);
 
     /// Undoes the last add(): @p heads_before and @p tip_before as they stood.
     struct Checkpoint {
@@ -130,7 +133,12 @@ class Graph {
         std::vector<Step> steps;
     };
 
-    void ensure_chain(ChainIndex chain);
+    void ensure_chain(ChainIndex chain) {
+        if (chain >= chains_.size()) grow_chains(chain);
+    }
+    void grow_chains(ChainIndex chain);
+    /// Notes the next change of @p chain in the chain itself.
+    void lengthen(Chain& chain, std::uint64_t op_count, const ChangeHash& hash);
     std::uint32_t run_index_at(std::uint64_t lv) const;
     std::uint64_t last_lv_of(const Chain& chain) const;
     void mark_unseen(std::span<const std::uint64_t> seen);

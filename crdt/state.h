@@ -138,17 +138,21 @@ class State {
                                            std::uint32_t key) const noexcept {
         slot_index_.prefetch(mix_hash(container, key));
     }
-    JOINERY_PREFETCHES void prefetch_slot(ContainerIndex container,
-                                          std::uint32_t key) const noexcept {
-        const std::uint32_t slot = slot_index_.guess(mix_hash(container, key));
-        if (slot == kNone) return;
-        prefetch(&slots_[slot]);
-        prefetch(&slots_[slot].others);
+    /// The slot that is most likely that of (@p container, @p key); kNone where there is none.
+    SlotIndex guess_slot(ContainerIndex container, std::uint32_t key) const {
+        return slot_index_.guess(mix_hash(container, key));
     }
-    JOINERY_PREFETCHES void prefetch_entries(ContainerIndex container,
-                                             std::uint32_t key) const noexcept {
-        const std::uint32_t slot = slot_index_.guess(mix_hash(container, key));
-        if (slot != kNone) entries_.prefetch(slots_[slot].others);
+    JOINERY_PREFETCHES void prefetch_slot(SlotIndex guess) const noexcept {
+        if (guess == kNone) return;
+        prefetch(&slots_[guess]);
+        prefetch(&slots_[guess].others);
+    }
+    JOINERY_PREFETCHES void prefetch_entries(SlotIndex guess) const noexcept {
+        if (guess != kNone) entries_.prefetch(slots_[guess].others);
+    }
+    /// Whether @p guess is the slot of (@p container, @p key), a map, after all.
+    bool is_at(SlotIndex guess, ContainerIndex container, std::uint32_t key) const noexcept {
+        return slots_[guess].container == container && slots_[guess].key == key;
     }
 
     // --- Primitives: each notes its inverse in the journal ---------------------------------------

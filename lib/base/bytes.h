@@ -37,7 +37,12 @@ struct FixedBytes {
 
     static constexpr std::size_t kSize = N;
     ByteView view() const noexcept { return bytes; }
-    bool is_zero() const noexcept { return *this == FixedBytes{}; }
+    bool is_zero() const noexcept {
+        std::uint8_t any = 0;
+        for (const std::uint8_t byte : bytes)
+            any |= byte;
+        return any == 0;
+    }
 
     friend bool operator==(const FixedBytes&, const FixedBytes&) = default;
     friend std::strong_ordering operator<=>(const FixedBytes& a, const FixedBytes& b) noexcept {
