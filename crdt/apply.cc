@@ -73,7 +73,7 @@ class Applier {
     }
 
     std::pair<PathId, ActorId> rank(const SeenCell& cell) const {
-        return {names_.container(cell.counter).id, names_.actor(cell.chain)};
+        return {names_.container_id(cell.counter), names_.actor(cell.chain)};
     }
 
     /// Rule N4: what an erase says it saw lies beneath it, in order, and was there to see.

@@ -76,7 +76,7 @@ class OperationWriter {
                     static_cast<std::uint8_t>(static_cast<unsigned>(op.kind) |
                                               (static_cast<unsigned>(op.made) << 4U)));
         const Names::Container& container = names_.container(op.container);
-        at = put_raw(at, container.id);
+        at = put_raw(at, names_.container_id(op.container));
         if (op.kind == OpKind::increment) return put_increment(at, op, counter);
         if (has_elements(container.kind)) {
             at = put_element(at, op, counter);
@@ -158,7 +158,7 @@ class OperationWriter {
         const auto cells = batch_.seen_cells_of(op);
         at = put_varint(at, cells.size());
         for (const SeenCell& cell : cells) {
-            at = put_raw(at, names_.container(cell.counter).id);
+            at = put_raw(at, names_.container_id(cell.counter));
             at = put_raw(at, names_.actor(cell.chain));
             at = put_varint(at, cell.origin);
             at = put_varint(at, cell.last);

@@ -227,7 +227,7 @@ Result<void> ForkedDocument::Translator::translate_increment(const Op& named,
 Result<void> ForkedDocument::Translator::translate_cells(const Op& named, Op& op) {
     op.extra = static_cast<std::uint32_t>(out_.seen_cells.size());
     const auto rank = [](const Names& names, const SeenCell& cell) {
-        return std::pair(names.container(cell.counter).id, names.actor(cell.chain));
+        return std::pair(names.container_id(cell.counter), names.actor(cell.chain));
     };
     const SeenCell* last = nullptr;
     for (const SeenCell& claimed : self_.history_.seen_cells_of(named)) {

@@ -12,9 +12,9 @@ ContainerIndex ContainerFinder::find(const Names& names, const PathId& id) {
         truncation_count_ = names.truncation_count();
     }
     for (; seen_ < names.container_count(); ++seen_) {
-        index_.insert(seen_, [&](std::uint32_t i) { return hash_of(names.container(i).id); });
+        index_.insert(seen_, [&](std::uint32_t i) { return hash_of(names.container_id(i)); });
     }
-    return index_.find(hash_of(id), [&](std::uint32_t i) { return names.container(i).id == id; });
+    return index_.find(hash_of(id), [&](std::uint32_t i) { return names.container_id(i) == id; });
 }
 
 std::vector<LiveTouch> Document::touch_live() {
@@ -36,7 +36,7 @@ Shown Document::shown_at(ContainerIndex map, std::string_view key, Lanes lanes) 
         if (!shown.nothing()) return shown;
     }
     if (lanes == Lanes::logged || live_.empty()) return {};
-    return {Kind::none, live_.find(names_.container(map).id, key), kNone};
+    return {Kind::none, live_.find(names_.container_id(map), key), kNone};
 }
 
 }  // namespace joinery::crdt

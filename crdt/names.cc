@@ -116,8 +116,7 @@ ContainerIndex Names::intern_container(ContainerIndex parent, std::uint32_t key,
     const auto index = static_cast<ContainerIndex>(containers_.size());
     const Container& outer = containers_[parent];
     const ContainerIndex in_element = has_elements(outer.kind) ? index : outer.in_element;
-    containers_.push_back(
-        {parent, key, kind, outer.depth + 1, in_element, container_id(parent, key, kind)});
+    containers_.push_back({parent, key, kind, outer.depth + 1, in_element});
     container_index_.insert(index, [&](std::uint32_t i) {
         const Container& c = containers_[i];
         return hash_container(c.parent, c.key, c.kind);
@@ -125,22 +124,26 @@ ContainerIndex Names::intern_container(ContainerIndex parent, std::uint32_t key,
     return index;
 }
 
-PathId Names::container_id(ContainerIndex parent, std::uint32_t key, Kind kind) const {
+/// At most kDepthMax deep, as containers are.
+PathId Names::make_container_id(ContainerIndex container) const {
+    const Container& c = containers_[container];
     Bytes input;
-    append(input, containers_[parent].id.view());
-    input.push_back(static_cast<std::uint8_t>(kind));
-    if (has_elements(containers_[parent].kind)) {
-        append(input, element_id(key).view());
+    append(input, container_id(c.parent).view());
+    input.push_back(static_cast<std::uint8_t>(c.kind));
+    if (has_elements(containers_[c.parent].kind)) {
+        append(input, element_id(c.key).view());
     } else {
-        append(input, as_bytes(keys_[key]));
+        append(input, as_bytes(keys_[c.key]));
     }
-    return path_id(input);
+    if (ids_.size() <= container) ids_.resize(containers_.size());
+    ids_[container] = path_id(input);
+    return ids_[container];
 }
 
 PathId Names::element_id(ElementIndex element) const {
     const Element& e = elements_[element];
     Bytes input;
-    append(input, containers_[e.list].id.view());
+    append(input, container_id(e.list).view());
     if (e.chain != kNone) {
         input.push_back('d');
         append(input, actors_[e.chain].view());
@@ -230,6 +233,7 @@ void Names::truncate(const Mark& mark) {
                                });
         containers_.pop_back();
     }
+    if (ids_.size() > mark.containers) ids_.resize(mark.containers);
     while (keys_.size() > mark.keys) {
         key_index_.erase(static_cast<std::uint32_t>(keys_.size() - 1),
                          [&](std::uint32_t i) { return hash_bytes(as_bytes(keys_[i])); });
@@ -247,8 +251,8 @@ void Names::truncate(const Mark& mark) {
 std::size_t Names::memory_size() const noexcept {
     std::size_t size =
         actors_.capacity() * sizeof(ActorId) + containers_.capacity() * sizeof(Container) +
-        elements_.capacity() * sizeof(Element) + element_keys_.capacity() * sizeof(ElementKey) +
-        keys_.capacity() * sizeof(std::string);
+        ids_.capacity() * sizeof(PathId) + elements_.capacity() * sizeof(Element) +
+        element_keys_.capacity() * sizeof(ElementKey) + keys_.capacity() * sizeof(std::string);
     for (const std::string& key : keys_)
         size += key.capacity() > 15 ? key.capacity() + 1 : 0;
     return size + actor_index_.memory_size() + key_index_.memory_size() +

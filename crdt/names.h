@@ -55,7 +55,6 @@ class Names {
         /// The deepest of this container and those above it whose slot is an element; kNone if
         /// none.
         ContainerIndex in_element = kNone;
-        PathId id;
     };
     /// An element's identity (rule L6): by dot, or by key where chain == kNone.
     struct Element {
@@ -93,6 +92,12 @@ class Names {
     const ActorId& actor(ChainIndex chain) const { return actors_[chain]; }
     std::string_view key(KeyIndex key) const { return keys_[key]; }
     const Container& container(ContainerIndex container) const { return containers_[container]; }
+    /// The container's name on every peer. A hash, made when it is first asked for and then kept:
+    /// who opens a document to read it need not wait for those of all its containers.
+    PathId container_id(ContainerIndex container) const {
+        if (container < ids_.size() && !ids_[container].is_zero()) return ids_[container];
+        return container == kRoot ? PathId{} : make_container_id(container);
+    }
     const Element& element(ElementIndex element) const { return elements_[element]; }
     const ElementKey& element_key(ElementIndex element) const {
         return element_keys_[elements_[element].counter];
@@ -131,12 +136,13 @@ class Names {
     std::uint64_t hash_container(ContainerIndex parent, std::uint32_t key, Kind kind) const;
     std::uint64_t hash_element(ElementIndex element) const;
     std::uint64_t hash_element_key(ContainerIndex list, const ElementKey& key) const;
-    PathId container_id(ContainerIndex parent, std::uint32_t key, Kind kind) const;
+    PathId make_container_id(ContainerIndex container) const;
 
     std::vector<ActorId> actors_;
     std::vector<Branch> branches_;  // By chain, ascending; none without a fork.
     std::vector<std::string> keys_;
     std::vector<Container> containers_;
+    mutable std::vector<PathId> ids_;  // By container; zero where nobody asked. May be shorter.
     std::vector<Element> elements_;
     std::vector<ElementKey> element_keys_;
     FlatIndex actor_index_, key_index_, container_index_, element_index_;

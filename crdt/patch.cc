@@ -59,7 +59,7 @@ class PatchMaker {
         if (member.live != nullptr) {
             before.has_value = member.live->value.has_value();
             if (before.has_value) before.value = *member.live->value;
-        } else if (const Value* value = document_.live().find(names_.container(index).id, key)) {
+        } else if (const Value* value = document_.live().find(names_.container_id(index), key)) {
             before.has_value = true;
             before.value = *value;
         }

@@ -229,7 +229,7 @@ Result<void> Transaction::erase(ContainerIndex container, std::uint32_t key) {
     std::ranges::sort(std::span(document_.outgoing_.batch.seen_cells).subspan(op.extra),
                       {},
                       [&](const SeenCell& cell) {
-                          return std::pair(names.container(cell.counter).id,
+                          return std::pair(names.container_id(cell.counter),
                                            names.actor(cell.chain));
                       });
     return run(std::move(op));

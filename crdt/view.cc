@@ -15,7 +15,8 @@ std::int64_t clamp_sum(Int128 sum) noexcept {
 /// Rule I3: the live values of a map, where nothing logged shows.
 void add_live(const Document& document, ContainerIndex map, PlainObject& object) {
     const Names& names = document.names();
-    document.live().for_each(names.container(map).id,
+    if (document.live().empty()) return;
+    document.live().for_each(names.container_id(map),
                              [&](const std::string& key, const Value& value) {
                                  if (document.shown_at(map, key, Lanes::logged).nothing()) {
                                      object.push_back({key, Plain{value}});

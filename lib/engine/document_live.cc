@@ -44,7 +44,7 @@ Result<void> DocumentCore::write_live(crdt::ContainerIndex map,
             return fail(Errc::conflict, "a logged value is there and hides live ones; erase it");
         }
         document_->set_recording(!watches_.empty());
-        JOINERY_TRY_VOID(document_->live().write(document_->names().container(map).id,
+        JOINERY_TRY_VOID(document_->live().write(document_->names().container_id(map),
                                                  key,
                                                  value,
                                                  context_.clock.wall_now(),

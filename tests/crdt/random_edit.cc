@@ -331,7 +331,7 @@ void add_cells(const Document& document, const Op& erase, Batch& batch) {
     }
     std::ranges::sort(
         std::span(batch.seen_cells).subspan(erase.extra), {}, [&](const SeenCell& cell) {
-            return std::pair(names.container(cell.counter).id, names.actor(cell.chain));
+            return std::pair(names.container_id(cell.counter), names.actor(cell.chain));
         });
 }
 
