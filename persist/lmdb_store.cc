@@ -37,6 +37,12 @@ constexpr std::uint64_t kMapSizeMin = 1U << 20U;
 /// does not make the file grow for ever.
 constexpr std::uint32_t kDeadReaderCheckInterval = 16;
 
+Result<void> check_free_space(const std::filesystem::path& root, std::uint64_t size_min) {
+    JOINERY_TRY(const std::uint64_t size, detail::free_size(root));
+    if (size < size_min) return fail(Errc::io, kNearlyFull);
+    return {};
+}
+
 class LmdbStore final : public Store {
   public:
     struct Parts {
@@ -278,9 +284,7 @@ Result<void> LmdbStore::require_own_process() const {
 }
 
 Result<void> LmdbStore::require_free_space() const {
-    JOINERY_TRY(const std::uint64_t size, detail::free_size(parts_.directory.root()));
-    if (size < parts_.free_size_min) return fail(Errc::io, "the disk is full");
-    return {};
+    return check_free_space(parts_.directory.root(), parts_.free_size_min);
 }
 
 Result<std::unique_ptr<LmdbEnv>> open_env(const std::filesystem::path& directory,
@@ -323,7 +327,11 @@ Result<std::unique_ptr<Store>> open_lmdb_store(const std::filesystem::path& dire
         return fail(Errc::malformed, "the map size must be at least 1 MiB", options.map_size);
     }
     JOINERY_TRY(auto entered, detail::StoreDirectory::enter(directory, options.create));
-    if (!entered.has_database()) JOINERY_TRY_VOID(create_database(entered.root(), options));
+    if (!entered.has_database()) {
+        // Else there would be a store in which not even its own key finds room.
+        JOINERY_TRY_VOID(check_free_space(entered.root(), options.free_size_min));
+        JOINERY_TRY_VOID(create_database(entered.root(), options));
+    }
     JOINERY_TRY(const auto metas,
                 entered.check({options.check_size_max, options.accept_damaged_records}));
     JOINERY_TRY(auto env, open_env(entered.root(), options));

@@ -15,8 +15,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <string_view>
 
 namespace joinery::persist {
+
+/// The text of the `io` Error that LmdbOptions::free_size_min makes.
+inline constexpr std::string_view kNearlyFull =
+    "the disk is nearly full: the store leaves the last of it free";
 
 struct LmdbOptions {
     /// Whether to make the directory (not its parents) and the store if they are not there.
@@ -24,8 +29,8 @@ struct LmdbOptions {
     /// Bytes of address space to reserve: the store never grows past it. Costs no memory and no
     /// disk. All processes that share a store should use the same.
     std::uint64_t map_size = std::uint64_t{64} << 30U;
-    /// put() answers "the disk is full" while fewer bytes than this are free, so that the disk does
-    /// not become full in earnest; erase() still works.
+    /// put(), and making a store, answer kNearlyFull while fewer bytes than this are free, so that
+    /// the disk does not become full in earnest; erase() still works.
     std::uint64_t free_size_min = std::uint64_t{64} << 20U;
     /// Who opens a store that nobody else has open checks all of it first if data.mdb is at most
     /// this long, in bytes; else its head and length alone. LMDB may crash on damage that was not

@@ -97,7 +97,7 @@ class StoreWriter : public StoreReader {
   public:
     /// Sets the value at @p key. `malformed` for an empty key, `over_limit` for a key longer than
     /// kStoreKeySizeMax, a value longer than kStoreValueSizeMax or more than one transaction holds,
-    /// `io` with "the disk is full" or "the store's map is full".
+    /// `io` with "the disk is full", "the disk is nearly full: ..." or "the store's map is full".
     virtual Result<void> put(Table table, ByteView key, ByteView value) = 0;
     /// Removes @p key; absent is success, also for a key that put() refuses.
     virtual Result<void> erase(Table table, ByteView key) = 0;

@@ -181,11 +181,21 @@ TEST_F(LmdbFaults, PutsStopBeforeTheDiskIsFullAndErasesDoNot) {
     const auto store = open(options);
     const auto refused = put_one(*store, Table::log, "more", "v");
     ASSERT_EQ(code_of(refused), "io");
-    EXPECT_EQ(refused.error().what, "the disk is full");
+    EXPECT_EQ(refused.error().what, kNearlyFull);
     const auto writer = *store->write();
     JOINERY_ASSERT_OK(writer->erase(Table::log, as_bytes("k")));
     JOINERY_ASSERT_OK(writer->commit());
     EXPECT_TRUE(scan(*store, Table::log)->empty());
+}
+
+TEST_F(LmdbFaults, NoStoreIsMadeOnADiskThatIsNearlyFull) {
+    LmdbOptions options = test_options();
+    options.free_size_min = ~std::uint64_t{0};
+    const auto refused = open_lmdb_store(dir / "store", options, random);
+    ASSERT_EQ(code_of(refused), "io");
+    EXPECT_EQ(refused.error().what, kNearlyFull);
+    EXPECT_FALSE(std::filesystem::exists(dir / "store" / "data.mdb"));
+    JOINERY_ASSERT_OK(put_one(*open(), Table::log, "k", "v"));
 }
 
 TEST_F(LmdbFaults, AnOpenThatCannotWriteFailsAndTheNextSucceeds) {
