@@ -99,6 +99,9 @@ void MessageWriter::write(const Listed& /*message*/, Bytes& out) {
 
 void MessageWriter::write(const Changes& message, Bytes& out) {
     write_seals(message.seals);
+    // A message of its own is made in one piece of memory, not in three that grow.
+    constexpr std::size_t kFramingMax = 32;
+    if (out.empty()) out.reserve(body_.size() + message.batch.size() + kFramingMax);
     EnvelopeWriter writer = begin(out, MessageType::changes, 3);
     writer.integer(message.document);
     writer.bytes(body_);
