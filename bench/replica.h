@@ -42,7 +42,8 @@ class Replica {
     /// All that was written with Sends::later, encoded as one stream of batches.
     std::vector<Bytes> since() const;
 
-    /// Takes messages one by one, or all at once. Aborts on one that is refused.
+    /// Takes messages one by one, or all that wait in groups, each all or none. Aborts on one that
+    /// is refused.
     void apply_each(const std::vector<Bytes>& messages);
     void apply_backlog(const std::vector<Bytes>& messages);
     /// Takes the batches of one stream, each whole.
