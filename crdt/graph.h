@@ -89,7 +89,8 @@ class Graph {
              std::span<const Dependency> dependencies,
              const ChangeHash& hash);
     /// The same for a change without other dependencies where the change added last was of @p chain
-    /// as well. Its context is that of the one before it.
+    /// as well. What it saw is what the one before it saw, and that one: a Context of that one goes
+    /// on being good for it.
     void follow(ChainIndex chain, std::uint64_t op_count, const ChangeHash& hash);
 
     /// Undoes the last add(): @p heads_before and @p tip_before as they stood.

@@ -126,6 +126,14 @@ void add(Graph& graph, const Node& node) {
     graph.add(node.chain, node.op_count, node.dependencies, hash);
 }
 
+/// Whether @p node depends on the one that arrived last alone, of its own chain.
+bool follows(const std::vector<Node>& nodes,
+             const std::vector<std::size_t>& arrived,
+             const Node& node) {
+    return !arrived.empty() && nodes[arrived.back()].chain == node.chain &&
+           node.dependencies.empty();
+}
+
 // Rule C4.
 TEST(Graph, ContextsAreTheTransitiveClosureWhateverTheOrderOfArrival) {
     for (std::uint64_t seed = 1; seed <= iterations(1500); ++seed) {
@@ -133,13 +141,21 @@ TEST(Graph, ContextsAreTheTransitiveClosureWhateverTheOrderOfArrival) {
         SeededSource source(seed);
         const auto nodes = random_nodes(source, 1 + source.below(5), 5 + source.below(30));
         Graph graph;
+        Context context(graph, nullptr);
         std::vector<std::size_t> arrived;
         for (const std::size_t n : random_order(source, nodes)) {
             const Node& node = nodes[n];
-            expect_context(graph.context(node.chain, node.dependencies), nodes, arrived, node);
             ASSERT_EQ(graph.last_seq(node.chain), node.seq - 1);
             ASSERT_EQ(graph.next_counter(node.chain), node.counter);
-            graph.add(node.chain, node.op_count, node.dependencies, ChangeHash{});
+            // Of one that follows, the context of the one before it holds on.
+            const bool is_next = follows(nodes, arrived, node) && source.chance(50);
+            if (!is_next) context = graph.context(node.chain, node.dependencies);
+            expect_context(context, nodes, arrived, node);
+            if (is_next) {
+                graph.follow(node.chain, node.op_count, ChangeHash{});
+            } else {
+                graph.add(node.chain, node.op_count, node.dependencies, ChangeHash{});
+            }
             arrived.push_back(n);
         }
         expect_queries(graph, nodes, arrived);
