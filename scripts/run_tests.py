@@ -58,7 +58,6 @@ def parse_arguments():
     parser.add_argument("pattern", nargs="?", default="", help="what to run; everything without it")
     parser.add_argument("--slow", action="store_true", help="also the tests of the suite 'slow'")
     parser.add_argument("--timeout-multiplier", default="1", help="for sanitizer builds")
-    parser.add_argument("--wrapper", default="", help="command that each test program is run under")
     return parser.parse_intermixed_args()
 
 
@@ -107,8 +106,6 @@ def run_meson(options, tests, case_filter, counts):
     logbase = "testlog-filtered" if case_filter else "testlog"
     command = ["meson", "test", "-C", str(options.build), "--no-rebuild", "--print-errorlogs",
                "--logbase", logbase, "--timeout-multiplier", options.timeout_multiplier]
-    if options.wrapper:
-        command += ["--wrapper", options.wrapper]
     command += [t["name"] for t in tests]
     environment = dict(os.environ)
     environment.pop("GTEST_OUTPUT", None)
