@@ -48,7 +48,12 @@ Result<crdt::Shown> follow(const crdt::Document& document,
     for (std::size_t i = 0; i < count; ++i) {
         if (!has_slots(shown)) return fail(Errc::not_found, "path leads through a scalar", i);
         shown = step(document, shown.container, tokens[i], lanes);
-        if (shown.nothing()) return fail(Errc::not_found, "nothing is there", i);
+        if (!shown.nothing()) continue;
+        const bool is_last = i + 1 == tokens.size();
+        return fail(Errc::not_found,
+                    is_last ? "nothing is there"
+                            : "nothing is there, nor an object or list above it to hold it",
+                    i);
     }
     return shown;
 }

@@ -70,7 +70,8 @@ TEST_F(ContractTest, WhatFailsSaysWhereAndLeavesEverythingAsItWas) {
     output_here({"inc", "ops/main", "/count", "9223372036854775807"});
     const std::string before = digest();
     const std::string d = "ops/main";
-    refused({"set", d, "/a/b", "1"}, d + " /a/b: nothing is there");
+    refused({"set", d, "/a/b", "1"},
+            d + " /a/b: nothing is there, nor an object or list above it to hold it");
     refused({"set", d, "/s/b", "1"}, "path leads through a scalar");
     refused({"set", d, "a", "1"}, "starts with '/'");
     refused({"set", d, "/~2", "1"}, "~0");
