@@ -1,5 +1,7 @@
 #include "crdt/batch.h"
 
+#include <algorithm>
+
 namespace joinery::crdt {
 namespace {
 
@@ -14,7 +16,14 @@ Batch::Mark Batch::mark() const noexcept {
             increments.size(),
             seen_cells.size(),
             dependencies.size(),
-            messages.size()};
+            messages.size(),
+            links.size()};
+}
+
+const ChangeLinks* Batch::links_of(std::size_t index) const {
+    if (links.empty()) return nullptr;
+    const auto at = std::ranges::lower_bound(links, index, {}, &ChangeLinks::change);
+    return at != links.end() && at->change == index ? &*at : nullptr;
 }
 
 void Batch::truncate(const Mark& mark) {
@@ -25,6 +34,7 @@ void Batch::truncate(const Mark& mark) {
     seen_cells.resize(mark.seen_cells);
     dependencies.resize(mark.dependencies);
     messages.resize(mark.messages);
+    links.resize(mark.links);
 }
 
 void Batch::append(const Batch& other, std::size_t index) {

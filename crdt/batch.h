@@ -7,7 +7,9 @@
 #include "base/value.h"
 #include "crdt/names.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -81,6 +83,24 @@ struct ChangeHeader {
     std::uint32_t message_begin = 0, message_size = 0;
 };
 
+/// The first bytes of a change's hash: enough to tell apart what one actor made under one seq.
+using HashPrefix = FixedBytes<16, struct HashPrefixTag>;
+
+inline HashPrefix prefix_of(const ChangeHash& hash) {
+    HashPrefix prefix;
+    std::copy_n(hash.bytes.begin(), HashPrefix::kSize, prefix.bytes.begin());
+    return prefix;
+}
+
+/// What a change that travels says of the hashes that it builds on, where numbers alone do not: an
+/// actor has forked (rules F).
+struct ChangeLinks {
+    std::size_t change = 0;                ///< Its index in the batch.
+    std::optional<HashPrefix> after;       ///< Its predecessor.
+    std::vector<HashPrefix> dependencies;  ///< Each of its dependencies; or none at all.
+    friend bool operator==(const ChangeLinks&, const ChangeLinks&) = default;
+};
+
 /// Changes in an order that respects their dependencies.
 struct Batch {
     std::vector<ChangeHeader> changes;
@@ -90,6 +110,7 @@ struct Batch {
     std::vector<SeenCell> seen_cells;
     std::vector<Dependency> dependencies;
     std::string messages;
+    std::vector<ChangeLinks> links;  ///< Ascending by change; none without a fork.
 
     bool empty() const noexcept { return changes.empty(); }
     void clear() {
@@ -100,6 +121,7 @@ struct Batch {
         seen_cells.clear();
         dependencies.clear();
         messages.clear();
+        links.clear();
     }
     std::span<const Op> ops_of(const ChangeHeader& change) const {
         return std::span(ops).subspan(change.op_begin, change.op_count);
@@ -113,14 +135,17 @@ struct Batch {
     std::span<const SeenCell> seen_cells_of(const Op& op) const {
         return std::span(seen_cells).subspan(op.extra, op.extra_count);
     }
+    /// The links of change @p index; nullptr if it has none.
+    const ChangeLinks* links_of(std::size_t index) const;
     /// How much there is: what truncate() goes back to.
     struct Mark {
-        std::size_t changes, ops, places, increments, seen_cells, dependencies, messages;
+        std::size_t changes, ops, places, increments, seen_cells, dependencies, messages, links;
     };
     Mark mark() const noexcept;
     void truncate(const Mark& mark);
 
-    /// Appends change @p index of @p other, which has the same Names.
+    /// Appends change @p index of @p other, which has the same Names. Links stay behind: what they
+    /// have to say depends on where the change is sent.
     void append(const Batch& other, std::size_t index);
 };
 

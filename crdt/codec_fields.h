@@ -198,7 +198,10 @@ inline constexpr std::uint64_t kNumberedFlag = 1;  ///< Seq and counter are writ
 inline constexpr std::uint64_t kDependenciesFlag = 2;
 inline constexpr std::uint64_t kMessageFlag = 4;
 inline constexpr std::uint64_t kSingleOpFlag = 8;  ///< One operation: the count is left out.
-inline constexpr std::uint64_t kAllChangeFlags = 15;
+inline constexpr std::uint64_t kAfterFlag = 16;    ///< Its predecessor's hash is written out.
+inline constexpr std::uint64_t kHashesFlag =
+    32;  ///< Its dependencies' hashes are written out; only beside kDependenciesFlag.
+inline constexpr std::uint64_t kAllChangeFlags = 63;
 
 /// The head of an operation: kind, then what it makes or the type of its value, then flags.
 inline constexpr std::uint64_t kHeadKindBits = 7;

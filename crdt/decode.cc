@@ -21,7 +21,7 @@ class ChangeReader {
         ChangeHeader header;
         const std::uint32_t actor = reference(Field::actor, dictionary_.actors.size());
         const std::uint64_t flags = source_.integer(Field::change_flags);
-        if (flags > kAllChangeFlags) refuse("unknown flag of a change");
+        if (flags > kAllChangeFlags) source_.refuse(Errc::unsupported, "unknown flag of a change");
         if (!source_.ok()) return;
         StreamProgress& progress = dictionary_.progress;
         const ActorProgress known = progress.actors[actor];
@@ -47,7 +47,8 @@ class ChangeReader {
             refuse("impossible numbering");
         }
         if (!source_.ok()) return;
-        if ((flags & kDependenciesFlag) != 0) dependencies(header);
+        if ((flags & kDependenciesFlag) != 0) dependencies(header, (flags & kHashesFlag) != 0);
+        if ((flags & (kAfterFlag | kHashesFlag)) != 0 && source_.ok()) links(header, flags);
         if ((flags & kMessageFlag) != 0) message(header);
         header.op_begin = static_cast<std::uint32_t>(batch_.ops.size());
         for (std::size_t i = 0; i < op_count && source_.ok(); ++i) {
@@ -79,7 +80,19 @@ class ChangeReader {
         return kRoot;
     }
 
-    void dependencies(ChangeHeader& header) {
+    HashPrefix hash_prefix() {
+        const ByteView bytes = source_.text();
+        HashPrefix prefix;
+        if (bytes.size() == prefix.bytes.size()) {
+            std::ranges::copy(bytes, prefix.bytes.begin());
+        } else {
+            refuse("hash of another size");
+        }
+        return prefix;
+    }
+
+    /// @p has_hashes  An actor that forked may be there more than once: see hashes().
+    void dependencies(ChangeHeader& header, bool has_hashes) {
         const std::size_t count = source_.count(Field::dependency_count);
         if (count == 0 || count > kDepCountMax) refuse("impossible number of dependencies");
         header.dependency_begin = static_cast<std::uint32_t>(batch_.dependencies.size());
@@ -95,12 +108,34 @@ class ChangeReader {
                 refuse("impossible dependency");
             }
             // Sorted by actor (rule C3), so that a set of dependencies has one form.
-            if (i != 0 && !names_.actor_less(batch_.dependencies.back().chain, dep.chain)) {
-                refuse("dependencies out of order");
-            }
+            const bool is_behind = i == 0 ||
+                                   names_.actor_less(batch_.dependencies.back().chain, dep.chain) ||
+                                   (has_hashes && batch_.dependencies.back().chain == dep.chain);
+            if (!is_behind) refuse("dependencies out of order");
             batch_.dependencies.push_back(dep);
         }
         header.dependency_count = static_cast<std::uint32_t>(count);
+    }
+
+    void links(const ChangeHeader& header, std::uint64_t flags) {
+        ChangeLinks links;
+        links.change = batch_.changes.size();
+        if ((flags & kAfterFlag) != 0) links.after = hash_prefix();
+        if ((flags & kHashesFlag) != 0 && header.dependency_count == 0) {
+            refuse("hashes of no dependencies");
+        }
+        const std::size_t count = (flags & kHashesFlag) != 0 ? header.dependency_count : 0;
+        const auto deps = batch_.dependencies_of(header);
+        for (std::size_t i = 0; i < count && source_.ok(); ++i) {
+            const HashPrefix prefix = hash_prefix();
+            // Rule F7: of one actor's changes by hash.
+            if (i != 0 && deps[i - 1].chain == deps[i].chain &&
+                !(links.dependencies.back() < prefix)) {
+                refuse("dependencies out of order");
+            }
+            links.dependencies.push_back(prefix);
+        }
+        batch_.links.push_back(std::move(links));
     }
 
     void message(ChangeHeader& header) {

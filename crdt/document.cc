@@ -130,6 +130,7 @@ Result<void> check_numbers(const ChangeHeader& change,
 }  // namespace
 
 Result<std::span<const ChangeHash>> Document::check(const Batch& batch) {
+    if (!batch.links.empty()) return fail(Errc::conflict, "changes of an actor that has forked");
     std::vector<ChangeHash>& hashes = checked_hashes_;
     // What one bulk needed is not kept for ever.
     constexpr std::size_t kKept = 1024;

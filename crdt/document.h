@@ -56,7 +56,8 @@ class Document {
     /// their chain hashes in order; duplicates have a zero hash. Borrowed until the next check().
     ///
     /// @return `not_found` with `at` = index of the first change whose predecessor or dependency is
-    ///         missing; `malformed` for a seq or counter that cannot be; `over_limit`.
+    ///         missing; `malformed` for a seq or counter that cannot be; `over_limit`; `conflict`
+    ///         if the batch has links: only a ForkedDocument takes those.
     Result<std::span<const ChangeHash>> check(const Batch& batch);
 
     /// Applies the changes of @p batch, whose hashes check() gave. All or none: on an Error the

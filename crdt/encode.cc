@@ -137,7 +137,9 @@ class ChangeWriter {
                  Sink& sink)
         : names_(names), batch_(batch), refs_(refs), progress_(progress), sink_(sink) {}
 
-    void change(const ChangeHeader& header) {
+    void change(std::size_t index) {
+        const ChangeHeader& header = batch_.changes[index];
+        const ChangeLinks* links = batch_.links.empty() ? nullptr : batch_.links_of(index);
         const std::uint32_t actor = refs_.actor(header.chain);
         // By index: writing a name may add actors.
         const ActorProgress known = progress_.actors[actor];
@@ -148,6 +150,8 @@ class ChangeWriter {
         if (header.dependency_count != 0) flags |= kDependenciesFlag;
         if (header.message_size != 0) flags |= kMessageFlag;
         if (header.op_count == 1) flags |= kSingleOpFlag;
+        if (links != nullptr && links->after) flags |= kAfterFlag;
+        if (links != nullptr && !links->dependencies.empty()) flags |= kHashesFlag;
         sink_.integer(Field::actor, actor);
         sink_.integer(Field::change_flags, flags);
         // Wraps on purpose: any two times have a difference modulo 2^64.
@@ -160,6 +164,7 @@ class ChangeWriter {
             sink_.integer(Field::counter, header.counter);
         }
         if (header.dependency_count != 0) dependencies(header);
+        if (links != nullptr) this->links(header, *links);
         if (header.message_size != 0) sink_.text(as_bytes(batch_.message_of(header)));
         std::uint64_t counter = header.counter;
         for (const Op& op : batch_.ops_of(header))
@@ -178,6 +183,14 @@ class ChangeWriter {
             sink_.integer(Field::dependency_seq,
                           zigzag_of(static_cast<std::int64_t>(dep.seq - last)));
         }
+    }
+
+    void links(const ChangeHeader& header, const ChangeLinks& links) {
+        if (links.after) sink_.text(links.after->view());
+        const std::size_t count = links.dependencies.size();
+        JOINERY_ASSERT(count == 0 || count == header.dependency_count);
+        for (const HashPrefix& hash : links.dependencies)
+            sink_.text(hash.view());
     }
 
     static std::uint64_t head_of(const Op& op) {
@@ -318,7 +331,7 @@ void write_changes(const Names& names,
     Sink sink(body);
     ChangeWriter<Sink> writer(names, batch, refs, progress, sink);
     for (std::size_t i = begin; i < end; ++i)
-        writer.change(batch.changes[i]);
+        writer.change(i);
     sink.finish();
 }
 
