@@ -7,8 +7,11 @@
 
 namespace joinery::crdt {
 
-ForkedDocument::ForkedDocument(std::string id)
-    : id_(std::move(id)), view_(std::make_unique<View>(id_)), document_(&view_->document) {}
+ForkedDocument::ForkedDocument(std::string id, Names names)
+    : id_(std::move(id)),
+      names_(std::move(names)),
+      view_(std::make_unique<View>(id_)),
+      document_(&view_->document) {}
 
 ForkedDocument::~ForkedDocument() = default;
 
@@ -26,8 +29,7 @@ Result<ForkedDocument::Node> ForkedDocument::check(const Batch& batch,
     node.seq = change.seq;
     node.counter = change.counter;
     node.op_count = change.op_count;
-    if (change.op_count > kOpCountMax || hasher_.operations_size() > kChangeSizeMax ||
-        links.dependencies.size() > kDepCountMax) {
+    if (change.op_count > kOpCountMax || links.dependencies.size() > kDepCountMax) {
         return fail(Errc::over_limit, "change too large");
     }
     std::uint64_t seq = 1;
@@ -70,23 +72,51 @@ Result<ForkedDocument::Node> ForkedDocument::check(const Batch& batch,
 
 // --- The tree of an actor ------------------------------------------------------------------------
 
+const std::vector<ForkedDocument::NodeIndex>& ForkedDocument::siblings_of(NodeIndex index) const {
+    const Node& node = nodes_[index];
+    return node.previous == kNone ? roots_.at(node.actor) : nodes_[node.previous].followers;
+}
+
+std::vector<ForkedDocument::NodeIndex>& ForkedDocument::siblings_of(NodeIndex index) {
+    const Node& node = nodes_[index];
+    return node.previous == kNone ? roots_[node.actor] : nodes_[node.previous].followers;
+}
+
+void ForkedDocument::count_fork(ChainIndex actor,
+                                std::size_t siblings_before,
+                                std::size_t siblings_now) {
+    if (siblings_before < 2 && siblings_now >= 2) ++forks_[actor];
+    if (siblings_before >= 2 && siblings_now < 2 && --forks_[actor] == 0) forks_.erase(actor);
+}
+
 void ForkedDocument::attach(NodeIndex index) {
     const Node& node = nodes_[index];
-    auto& siblings = node.previous == kNone ? roots_[node.actor] : nodes_[node.previous].followers;
+    auto& siblings = siblings_of(index);
     const auto place = std::ranges::upper_bound(
         siblings, node.hash, {}, [&](NodeIndex sibling) { return nodes_[sibling].hash; });
     siblings.insert(place, index);
+    count_fork(node.actor, siblings.size() - 1, siblings.size());
+    by_hash_.emplace(node.hash, index);
+    by_seq_[{node.actor, node.seq}].push_back(index);
 }
 
 void ForkedDocument::detach(NodeIndex index) {
     const Node& node = nodes_[index];
-    auto& siblings = node.previous == kNone ? roots_[node.actor] : nodes_[node.previous].followers;
+    auto& siblings = siblings_of(index);
     std::erase(siblings, index);
+    count_fork(node.actor, siblings.size() + 1, siblings.size());
+    if (siblings.empty() && node.previous == kNone) roots_.erase(node.actor);
+    by_hash_.erase(node.hash);
+    const auto named = by_seq_.find({node.actor, node.seq});
+    std::erase(named->second, index);
+    if (named->second.empty()) by_seq_.erase(named);
 }
 
-std::span<const ForkedDocument::NodeIndex> ForkedDocument::siblings_of(NodeIndex index) const {
-    const Node& node = nodes_[index];
-    return node.previous == kNone ? roots_.at(node.actor) : nodes_[node.previous].followers;
+void ForkedDocument::drop_from(NodeIndex begin, const Batch::Mark& mark) {
+    for (auto index = static_cast<NodeIndex>(nodes_.size()); index-- > begin;)
+        detach(index);
+    nodes_.resize(begin);
+    history_.truncate(mark);
 }
 
 /// F2 and F4: the chains of @p actor in the order of a walk through its tree.
@@ -113,14 +143,19 @@ Result<void> ForkedDocument::find_chains(View& view, ChainIndex actor) const {
                 return fail(Errc::over_limit, "actor of too many branches");
             }
             ActorId name = names_.actor(actor);
-            Chain made{actor, step.node, is_branch, step.chain, kNone};
+            Chain made{actor, step.node, is_branch, step.chain, kNone, kNone};
             if (is_branch) {
-                const ChangeHash& hash = nodes_[step.node].hash;
-                std::ranges::copy(std::span(hash.bytes).first(ActorId::kSize), name.bytes.begin());
+                name.bytes = prefix_of(nodes_[step.node].hash).bytes;
+                if (view.document.names().find_actor(name) != kNone) {
+                    return fail(Errc::malformed, "branch that bears another's name");
+                }
                 made.inner = view.document.names().intern_branch(name, names_.actor(actor), rank);
                 view.branches[name] = chain;
                 view.forked.insert(actor);
             } else {
+                if (view.branches.contains(name)) {
+                    return fail(Errc::malformed, "actor that bears a branch's name");
+                }
                 made.inner = view.document.names().intern_actor(name);
             }
             view.chains.push_back(made);
@@ -136,21 +171,25 @@ Result<std::unique_ptr<ForkedDocument::View>> ForkedDocument::build() const {
     view->chain_of.resize(nodes_.size(), kNone);
     view->contexts.resize(nodes_.size());
     for (const auto& [actor, roots] : roots_) {
-        if (!roots.empty()) JOINERY_TRY_VOID(find_chains(*view, actor));
+        JOINERY_TRY_VOID(find_chains(*view, actor));
     }
     for (NodeIndex index = 0; index < nodes_.size(); ++index)
         JOINERY_TRY_VOID(Translator(*view, *this, index).run());
     return view;
 }
 
-/// Takes the last node into the view that is.
-Result<void> ForkedDocument::extend() {
+void ForkedDocument::put_in_place(std::unique_ptr<View> view) {
+    // Live values are no changes: they stay as they are.
+    std::swap(view->document.live(), document_->live());
+    view_ = std::move(view);
+    document_ = &view_->document;
+}
+
+/// Takes a node, which opens no branch, into the view that is.
+Result<void> ForkedDocument::extend(NodeIndex index) {
     View& view = *view_;
-    const auto index = static_cast<NodeIndex>(nodes_.size() - 1);
     const Names::Mark names_before = view.document.names().mark();
     const std::size_t chains_before = view.chains.size();
-    view.chain_of.push_back(kNone);
-    view.contexts.emplace_back();
     if (nodes_[index].previous != kNone) {
         view.chain_of[index] = view.chain_of[nodes_[index].previous];
     } else {
@@ -158,47 +197,94 @@ Result<void> ForkedDocument::extend() {
     }
     auto done = Translator(view, *this, index).run();
     if (done) return done;
-    view.chain_of.pop_back();
-    view.contexts.pop_back();
     view.chains.resize(chains_before);
     view.document.names().truncate(names_before);
     view.document.mutable_state().forget_truncated_names();
     return done;
 }
 
+/// Takes the nodes from @p begin on into the view.
+Result<void> ForkedDocument::show_from(NodeIndex begin) {
+    bool opens_branch = false;
+    for (auto index = begin; index < nodes_.size(); ++index)
+        opens_branch = opens_branch || siblings_of(index).size() > 1;
+    if (opens_branch) return show();
+    view_->chain_of.resize(nodes_.size(), kNone);
+    view_->contexts.resize(nodes_.size());
+    for (auto index = begin; index < nodes_.size(); ++index) {
+        auto done = extend(index);
+        if (done) continue;
+        view_->chain_of.resize(begin);
+        view_->contexts.resize(begin);
+        return done;
+    }
+    return {};
+}
+
+Result<void> ForkedDocument::show() {
+    JOINERY_TRY(auto view, build());
+    put_in_place(std::move(view));
+    return {};
+}
+
+Result<ApplyReport> ForkedDocument::add_all(const Batch& batch, std::span<const Resolved> changes) {
+    JOINERY_ASSERT(changes.size() == batch.changes.size());
+    ApplyReport report;
+    const auto begin = static_cast<NodeIndex>(nodes_.size());
+    const Batch::Mark mark = history_.mark();
+    Result<void> done;
+    for (std::size_t i = 0; i < changes.size() && done; ++i) {
+        const auto added = add_unshown(batch, i, changes[i].links());
+        if (!added) {
+            done = added.error();
+        } else {
+            ++(*added ? report.applied : report.duplicate);
+        }
+    }
+    if (done && report.applied != 0) done = show_from(begin);
+    if (done) return report;
+    drop_from(begin, mark);
+    // Of several changes the first ones were taken into the view already.
+    if (document_->graph().change_count() != nodes_.size()) {
+        const auto shown = show();
+        JOINERY_ASSERT(shown.has_value());
+    }
+    return done.error();
+}
+
 Result<bool> ForkedDocument::add(const Batch& batch, std::size_t index, const Links& links) {
+    const auto begin = static_cast<NodeIndex>(nodes_.size());
+    const Batch::Mark mark = history_.mark();
+    JOINERY_TRY(const bool is_new, add_unshown(batch, index, links));
+    if (!is_new) return false;
+    const auto done = show_from(begin);
+    if (done) return true;
+    drop_from(begin, mark);
+    return done.error();
+}
+
+Result<bool> ForkedDocument::add_unshown(const Batch& batch,
+                                         std::size_t index,
+                                         const Links& links) {
     if (links.dependencies.size() != batch.changes[index].dependency_count) {
-        return fail(Errc::malformed, "dependencies that are not the change's");
+        return fail(Errc::malformed, "dependencies that are not the change's", index);
     }
     const ChangeHash hash = hash_of(batch, index, links);
-    if (by_hash_.contains(hash)) return false;
-    JOINERY_TRY(Node node, check(batch, index, links));
-    node.hash = hash;
-    node.change = history_.changes.size();
-    const Batch::Mark before = history_.mark();
+    if (has(hash)) return false;
+    if (hasher_.operations_size() > kChangeSizeMax) {
+        return fail(Errc::over_limit, "change too large", index);
+    }
+    auto node = check(batch, index, links);
+    if (!node) {
+        Error error = node.error();
+        error.at = index;
+        return error;
+    }
+    node->hash = hash;
+    node->change = history_.changes.size();
     history_.append(batch, index);
-    nodes_.push_back(std::move(node));
-    const auto made = static_cast<NodeIndex>(nodes_.size() - 1);
-    attach(made);
-    Result<void> done;
-    if (siblings_of(made).size() > 1) {
-        auto view = build();
-        if (view) {
-            view_ = *std::move(view);
-            document_ = &view_->document;
-        } else {
-            done = view.error();
-        }
-    } else {
-        done = extend();
-    }
-    if (!done) {
-        detach(made);
-        nodes_.pop_back();
-        history_.truncate(before);
-        return done.error();
-    }
-    by_hash_.emplace(hash, made);
+    nodes_.push_back(*std::move(node));
+    attach(static_cast<NodeIndex>(nodes_.size() - 1));
     return true;
 }
 

@@ -31,6 +31,9 @@ struct ForkedDocument::View {
         Int128 before = 0;           ///< The run's total then.
     };
     std::map<std::pair<ContainerIndex, std::uint32_t>, Crossing> crossings;
+
+    /// Whether @p b is @p a or follows it, of one actor; both must have their chains.
+    bool is_ancestor(const ForkedDocument& self, NodeIndex a, NodeIndex b) const;
 };
 
 /// Puts one change of @p self into the words of @p view.
@@ -40,6 +43,8 @@ class ForkedDocument::Translator {
 
     /// Translates, applies, and notes what later changes need.
     Result<void> run();
+    /// Where the operations of a change that was run stand.
+    std::vector<Slot> slots();
 
   private:
     const Node& node(NodeIndex index) const { return self_.nodes_[index]; }
@@ -51,7 +56,7 @@ class ForkedDocument::Translator {
     std::uint64_t base_seq_of(std::uint32_t chain) const {
         return node(view_.chains[chain].first).seq - 1;
     }
-    bool is_ancestor(NodeIndex a, NodeIndex b) const;
+    bool is_ancestor(NodeIndex a, NodeIndex b) const { return view_.is_ancestor(self_, a, b); }
     void find_context();
     Result<void> check_context() const;
 
@@ -73,6 +78,9 @@ class ForkedDocument::Translator {
     Result<void> translate_place(const Op& named, Op& op);
     Result<void> translate_increment(const Op& named, Op& op, std::uint64_t counter);
     Result<void> translate_cells(const Op& named, Op& op);
+    /// What the run of @p cell, named by somebody who had seen a fork in it, had before the fork:
+    /// to him it begins there.
+    Int128 before(const SeenCell& cell, std::uint32_t chain) const;
     /// The run at @p counter, as document() names it, that came over the beginning of @p chain;
     /// nullptr if none did.
     const View::Crossing* crossing_of(ContainerIndex counter, std::uint32_t chain) const;

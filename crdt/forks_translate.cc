@@ -11,22 +11,21 @@ Error meaningless() { return fail(Errc::malformed, "name that the change had not
 
 }  // namespace
 
+bool ForkedDocument::View::is_ancestor(const ForkedDocument& self, NodeIndex a, NodeIndex b) const {
+    std::uint32_t chain = chain_of[b];
+    std::uint64_t seq = self.nodes_[b].seq;
+    while (chain != chain_of[a]) {
+        if (chains[chain].parent == kNone) return false;
+        seq = self.nodes_[chains[chain].first].seq - 1;
+        chain = chains[chain].parent;
+    }
+    return self.nodes_[a].seq <= seq;
+}
+
 ForkedDocument::Translator::Translator(View& view, const ForkedDocument& self, NodeIndex node)
     : view_(view), self_(self), index_(node), inner_(view.document.names()) {}
 
 // --- What the author saw -------------------------------------------------------------------------
-
-/// Whether @p b is @p a or follows it, however far.
-bool ForkedDocument::Translator::is_ancestor(NodeIndex a, NodeIndex b) const {
-    std::uint32_t chain = view_.chain_of[b];
-    std::uint64_t seq = node(b).seq;
-    while (chain != view_.chain_of[a]) {
-        if (view_.chains[chain].parent == kNone) return false;
-        seq = base_seq_of(chain);
-        chain = view_.chains[chain].parent;
-    }
-    return node(a).seq <= seq;
-}
 
 void ForkedDocument::Translator::find_context() {
     std::vector<NodeIndex> all;
@@ -223,6 +222,16 @@ Result<void> ForkedDocument::Translator::translate_increment(const Op& named,
     return {};
 }
 
+Int128 ForkedDocument::Translator::before(const SeenCell& cell, std::uint32_t chain) const {
+    while (chain != kNone && cell.origin <= base_of(chain))
+        chain = view_.chains[chain].parent;
+    if (chain == kNone) return 0;
+    const View::Crossing* crossing = crossing_of(cell.counter, chain);
+    const bool begins_there =
+        crossing != nullptr && crossing->origin == cell.origin - base_of(chain);
+    return begins_there ? crossing->before : Int128{0};
+}
+
 /// F6: a claim of a run is one of each chain that the run is on.
 Result<void> ForkedDocument::Translator::translate_cells(const Op& named, Op& op) {
     op.extra = static_cast<std::uint32_t>(out_.seen_cells.size());
@@ -245,6 +254,8 @@ Result<void> ForkedDocument::Translator::translate_cells(const Op& named, Op& op
             continue;
         }
         if (!is_possible({0, cell.origin, cell.last, 0, cell.total, 0})) return meaningless();
+        const Int128 unseen = before(cell, place->chain);
+        cell.total += unseen;
         for (std::uint32_t chain = place->chain; chain != kNone;
              chain = view_.chains[chain].parent) {
             const std::uint64_t base = base_of(chain);
@@ -254,6 +265,7 @@ Result<void> ForkedDocument::Translator::translate_cells(const Op& named, Op& op
             part.last = cell.last - base;
             if (cell.origin > base) {
                 part.origin = cell.origin - base;
+                part.total = cell.total - unseen;
                 out_.seen_cells.push_back(part);
                 break;
             }
@@ -335,7 +347,21 @@ Result<void> ForkedDocument::Translator::run() {
         seen_.push_back(index_);
     }
     view_.contexts[index_] = std::move(seen_);
+    view_.chains[chain].last = index_;
     return {};
+}
+
+std::vector<ForkedDocument::Slot> ForkedDocument::Translator::slots() {
+    find_context();
+    std::vector<Slot> out;
+    for (const Op& op : self_.history_.ops_of(self_.history_.changes[node(index_).change])) {
+        Slot slot;
+        // It was run: its names are good.
+        slot.container = *container(op.container);
+        if (op.kind != OpKind::increment) slot.key = *key(op.container, op.key);
+        out.push_back(slot);
+    }
+    return out;
 }
 
 }  // namespace joinery::crdt

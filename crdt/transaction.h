@@ -59,6 +59,9 @@ class Transaction {
 
     /// Ends the change. False if there was nothing to commit: then nothing was made.
     Result<bool> commit(std::string_view message = {});
+    /// Ends the change without making it: it is undone here and becomes all of @p out, which is
+    /// empty, as the one change of a batch. False if there was nothing to commit.
+    Result<bool> take(std::string_view message, Batch& out);
     /// Undoes everything; afterwards only destruction is allowed. Names stay interned: handles may
     /// hold them.
     void abort();
@@ -68,6 +71,8 @@ class Transaction {
     const Document& document() const noexcept { return document_; }
 
   private:
+    /// Completes the header; false, and undone, if the change has no operation.
+    Result<bool> finish(std::string_view message);
     Result<void> run(Op op, std::optional<SlotIndex> slot = std::nullopt);
     Result<void> check_slot(ContainerIndex container, std::uint32_t key) const;
     Result<void> check_value(const Value& value) const;

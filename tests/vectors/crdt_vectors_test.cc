@@ -1,10 +1,12 @@
 // Changes and snapshots, byte for byte: what is written now, and what was written once.
 
 #include "crdt/codec.h"
+#include "crdt/forks.h"
 #include "crdt/snapshot.h"
 #include "crdt/transaction.h"
 #include "support/vectors.h"
 
+#include <array>
 #include <gtest/gtest.h>
 #include <string>
 #include <vector>
@@ -163,6 +165,100 @@ TEST(Vectors, ManyChangesInColumnsHaveTheHashesOfEver) {
     const auto hashes = reader.check(read);
     ASSERT_TRUE(hashes.has_value());
     vectors.expect("hashes", joined(*hashes));
+}
+
+/// Ann's second change, of which there are two; Bob has both, and names an element of each.
+struct ForkStory {
+    ForkStory() {
+        Document first("vector");
+        Document second("vector");
+        begin(first);
+        send(first, second);
+        add(first);
+        append(first, "left");
+        append(second, "right");
+        add(first);
+        add(second);
+        Document& inner = all.document();
+        Transaction t(inner, kBob, WallTime(5'000));
+        const auto list = *t.make(kRoot, *t.key("rows"), Kind::list);
+        for (const std::size_t index : std::array<std::size_t, 2>{3, 4})
+            EXPECT_TRUE(t.put(list, *t.element_at(list, index), Value(true)).has_value());
+        EXPECT_TRUE(t.insert(list, 4, {Kind::none, Value("between")}).has_value());
+        EXPECT_TRUE(all.commit(t).has_value());
+        batch = all.history();
+        for (std::size_t i = 0; i < batch.changes.size(); ++i)
+            link(i);
+    }
+    static void append(Document& document, const char* text) {
+        Transaction t(document, kAnn, WallTime(4'000));
+        const auto list = *t.make(kRoot, *t.key("rows"), Kind::list);
+        EXPECT_TRUE(t.insert(list, 3, {Kind::none, Value(text)}).has_value());
+        EXPECT_TRUE(*t.commit());
+    }
+    /// The last change of @p from.
+    void add(Document& from) {
+        const Batch& made = from.outgoing().batch;
+        Bytes bytes;
+        EncoderDictionary encoder;
+        encode_changes(from.names(), made, 0, made.changes.size(), encoder, bytes);
+        from.clear_outgoing();
+        Batch read;
+        DecoderDictionary decoder;
+        EXPECT_TRUE(decode_changes(bytes, all.names(), decoder, read).has_value());
+        const bool is_first = read.changes[0].seq == 1;
+        const ChangeHash previous =
+            is_first ? chain_origin("vector", kAnn) : all.nodes().front().hash;
+        EXPECT_TRUE(*all.add(read, 0, {previous, {}}));
+    }
+    void link(std::size_t index) {
+        const ForkedDocument::Node& node = all.nodes()[index];
+        ChangeLinks links;
+        links.change = index;
+        if (node.previous != kNone) links.after = prefix_of(all.nodes()[node.previous].hash);
+        for (const auto dependency : node.dependencies)
+            links.dependencies.push_back(prefix_of(all.nodes()[dependency].hash));
+        if (links.after || !links.dependencies.empty()) batch.links.push_back(links);
+    }
+
+    ForkedDocument all{"vector"};
+    Batch batch;
+};
+
+TEST(Vectors, ChangesBehindAForkAreWrittenAndReadAsEver) {  // F1, F3, F7
+    ForkStory story;
+    const test::Vectors vectors("change-1/forks.hex");
+    EXPECT_EQ(vectors.size(), 6U);
+    ASSERT_EQ(story.batch.changes.size(), 4U);
+    EncoderDictionary encoder;
+    DecoderDictionary decoder;
+    ForkedDocument reader("vector");
+    for (std::size_t i = 0; i < 4; ++i) {
+        const std::string name = "stream-" + std::to_string(i + 1);
+        Bytes written;
+        encode_changes(story.all.names(), story.batch, i, i + 1, encoder, written);
+        vectors.expect(name, written);
+        Batch read;
+        const auto done = decode_changes(vectors.at(name), reader.names(), decoder, read);
+        ASSERT_TRUE(done.has_value()) << name << ": " << done.error().what;
+        const auto resolved = reader.resolve(read);
+        ASSERT_TRUE(resolved.has_value()) << name << ": " << resolved.error().what;
+        EXPECT_EQ(resolved->front().hash, story.all.nodes()[i].hash);
+        EXPECT_TRUE(reader.add_all(read, *resolved).has_value());
+    }
+    EXPECT_EQ(reader.digest(), story.all.digest());
+    vectors.expect("digest", reader.digest().view());
+    Bytes columns;
+    EncoderDictionary fresh;
+    Batch twice = story.batch;
+    for (std::size_t i = 0; i < 70; ++i)  // Enough for columns.
+        twice.append(story.batch, 1);
+    encode_changes(story.all.names(), twice, 0, twice.changes.size(), fresh, columns);
+    vectors.expect("columns", columns);
+    Batch read;
+    DecoderDictionary again;
+    ASSERT_TRUE(decode_changes(vectors.at("columns"), reader.names(), again, read).has_value());
+    EXPECT_EQ(read.links, story.batch.links);
 }
 
 TEST(Vectors, ASnapshotIsWrittenAndReadAsEver) {
