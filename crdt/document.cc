@@ -17,15 +17,23 @@ void Document::remember_hash(ChainIndex chain, std::uint64_t seq, const ChangeHa
     ring[at] = hash;
 }
 
-Result<ChangeHash> Document::hash_of(ChainIndex chain, std::uint64_t seq) const {
+std::optional<ChangeHash> Document::remembered_hash(ChainIndex chain, std::uint64_t seq) const {
     const std::uint64_t last = graph_.last_seq(chain);
-    if (seq == 0 || seq > last) return fail(Errc::not_found, "change that is not there", seq);
+    if (seq == 0 || seq > last) return std::nullopt;
     if (seq == last) return graph_.tip_hash(chain);
     if (chain < recent_.size() && last - seq < RecentHashes::kCount) {
         const auto& ring = recent_[chain].ring;
         const std::size_t at = seq % RecentHashes::kCount;
         if (at < ring.size() && !ring[at].is_zero()) return ring[at];
     }
+    return std::nullopt;
+}
+
+Result<ChangeHash> Document::hash_of(ChainIndex chain, std::uint64_t seq) const {
+    if (seq == 0 || seq > graph_.last_seq(chain)) {
+        return fail(Errc::not_found, "change that is not there", seq);
+    }
+    if (const auto hash = remembered_hash(chain, seq)) return *hash;
     if (hash_source_) return hash_source_(names_.actor(chain), seq);
     return fail(Errc::not_found, "hash of an old change is not remembered", seq);
 }

@@ -14,6 +14,7 @@
 
 #include <array>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -51,6 +52,9 @@ class Document {
     /// The hash of change @p seq of @p chain; `not_found` if it is neither remembered nor known to
     /// the hash source.
     Result<ChangeHash> hash_of(ChainIndex chain, std::uint64_t seq) const;
+
+    /// The same where it is remembered; none where only the source could have it.
+    std::optional<ChangeHash> remembered_hash(ChainIndex chain, std::uint64_t seq) const;
 
     /// Checks that the changes of @p batch may be applied now, without applying them, and gives
     /// their chain hashes in order; duplicates have a zero hash. Borrowed until the next check().

@@ -183,6 +183,7 @@ void ForkedDocument::put_in_place(std::unique_ptr<View> view) {
     std::swap(view->document.live(), document_->live());
     view_ = std::move(view);
     document_ = &view_->document;
+    ++view_count_;
 }
 
 /// Takes a node, which opens no branch, into the view that is.

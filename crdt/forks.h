@@ -87,6 +87,8 @@ class ForkedDocument {
     /// @return `not_found` (`at` = index) if it is not there, or more than one change has the
     ///         number; `over_limit` for a change too large.
     Result<std::vector<Resolved>> resolve(const Batch& batch);
+    /// Whether the view would be made anew for them: one opens a branch.
+    bool opens_branch(std::span<const Resolved> changes) const;
     /// Takes the changes that are new, all or none. The caller has verified the seals.
     ///
     /// @return `not_found` if what one follows is missing; `malformed` for numbers that do not
@@ -118,8 +120,10 @@ class ForkedDocument {
     const Document& document() const noexcept { return *document_; }
     Document& document() noexcept { return *document_; }
     Digest digest() { return document_->digest(); }
-    /// The name that the change's chain has in document().
-    ActorId chain_name(NodeIndex node) const;
+    /// How often document() was made anew.
+    std::uint64_t view_count() const noexcept { return view_count_; }
+    /// The name that the change's chain has among all changes that are here (F2), shown or not.
+    ActorId branch_of(NodeIndex node) const;
     /// The changes that no other depends on or follows.
     std::vector<NodeIndex> heads() const;
     /// Where an operation stands in document().
@@ -175,6 +179,7 @@ class ForkedDocument {
     std::map<ChainIndex, std::size_t> forks_;             ///< By actor that has any: how many.
     std::unique_ptr<View> view_;
     Document* document_ = nullptr;  ///< Of view_.
+    std::uint64_t view_count_ = 0;
     ChangeHasher hasher_;
 };
 

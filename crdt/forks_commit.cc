@@ -4,6 +4,8 @@
 #include "crdt/forks_detail.h"
 #include "crdt/transaction.h"
 
+#include <algorithm>
+
 namespace joinery::crdt {
 
 /// To somebody who has all changes a chain goes by its own name, and counters are those of its
@@ -53,6 +55,17 @@ class ForkedDocument::Namer {
             cell.chain = chain(cell.chain);
             cell.origin += base;
             cell.last += base;
+        }
+        // N4: in the order of these names.
+        const Names& names = self_.names_;
+        for (const Op& op : batch.ops) {
+            if (op.kind != OpKind::erase) continue;
+            std::ranges::sort(std::span(batch.seen_cells).subspan(op.extra, op.extra_count),
+                              {},
+                              [&](const SeenCell& cell) {
+                                  return std::pair(names.container_id(cell.counter),
+                                                   names.actor(cell.chain));
+                              });
         }
     }
 

@@ -35,8 +35,31 @@ bool ForkedDocument::is_ancestor(NodeIndex a, NodeIndex b) const {
     return nodes_[a].actor == nodes_[b].actor && view_->is_ancestor(*this, a, b);
 }
 
-ActorId ForkedDocument::chain_name(NodeIndex node) const {
-    return document_->names().actor(view_->chains[view_->chain_of[node]].inner);
+bool ForkedDocument::opens_branch(std::span<const Resolved> changes) const {
+    std::map<ChangeHash, ChangeHash> followers;  // By what they follow.
+    for (const Resolved& change : changes) {
+        if (change.is_known) continue;
+        const auto [first, is_first] = followers.emplace(change.previous, change.hash);
+        if (!is_first && first->second != change.hash) return true;
+        const NodeIndex previous = find(change.previous);
+        if (previous != kNone && !nodes_[previous].followers.empty()) return true;
+        const auto follows_none = [&](const auto& root) {
+            return chain_origin(id_, names_.actor(root.first)) == change.previous;
+        };
+        if (previous == kNone && std::ranges::any_of(roots_, follows_none)) return true;
+    }
+    return false;
+}
+
+ActorId ForkedDocument::branch_of(NodeIndex node) const {
+    for (NodeIndex at = node; is_forked(nodes_[node].actor) && at != kNone;
+         at = nodes_[at].previous) {
+        if (siblings_of(at).size() < 2) continue;
+        ActorId name;
+        name.bytes = prefix_of(nodes_[at].hash).bytes;
+        return name;
+    }
+    return names_.actor(nodes_[node].actor);
 }
 
 std::vector<ForkedDocument::NodeIndex> ForkedDocument::heads() const {

@@ -20,6 +20,9 @@ std::size_t encoded_size_of(const crdt::Batch& batch, const crdt::ChangeHeader& 
 /// more, since it cannot be parted.
 inline constexpr std::size_t kFlushSizeMax = std::size_t{1} << 20U;  ///< Bytes, about.
 
+/// Changes of one segment of the log.
+inline constexpr std::size_t kSegmentMax = 4096;
+
 class ChangeQueue {
   public:
     /// Changes that are not parted: one that was made here, or those of one message, whose seals

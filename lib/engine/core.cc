@@ -226,7 +226,7 @@ Result<std::size_t> Core::make_snapshots(std::uint64_t interval) {
             // The document's own record may name a snapshot that another process has replaced.
             JOINERY_TRY(record, find_record(*reader, document->id()));
             if (!record) return fail(Errc::damaged, "the document's record is missing");
-            if (record->change_count < record->snapshot_count + interval) {
+            if (record->is_forked() || record->change_count < record->snapshot_count + interval) {
                 document->snapshot_stored(record->snapshot_count);
                 continue;
             }
@@ -242,8 +242,9 @@ Result<std::size_t> Core::make_snapshots(std::uint64_t interval) {
         JOINERY_TRY(const auto writer, store_->write());
         JOINERY_TRY(auto newest, find_record(*writer, document->id()));
         if (!newest) return fail(Errc::damaged, "the document's record is missing");
-        // Another process may have been quicker, and further.
-        if (newest->snapshot_count >= record->change_count) continue;
+        // Another process may have been quicker, and further. Of a document with forks there are no
+        // snapshots.
+        if (newest->is_forked() || newest->snapshot_count >= record->change_count) continue;
         JOINERY_TRY_VOID(writer->put(
             Table::snapshots, snapshot_key(record->number, record->change_count), bytes));
         if (newest->snapshot_count != 0) {

@@ -13,8 +13,6 @@ namespace {
 /// Changes kept in memory for live peers, and their bytes, about; beyond, the store is read.
 constexpr std::size_t kRecentMax = 4096;
 constexpr std::size_t kRecentSizeMax = std::size_t{1} << 20U;
-/// Changes of one segment of the log.
-constexpr std::size_t kSegmentMax = 4096;
 
 }  // namespace
 
@@ -36,11 +34,24 @@ Result<std::shared_ptr<DocumentCore>> DocumentCore::open(
         return History(*own_reader, raw->record_.number, names).hash_of(raw->id_, actor, seq);
     };
     if (!record) {
-        core->document_ = std::make_unique<crdt::Document>(core->id_);
-        core->document_->set_hash_source(std::move(hash_source));
+        core->plain_ = std::make_unique<crdt::Document>(core->id_);
+        core->plain_->set_hash_source(std::move(hash_source));
+        core->document_ = core->plain_.get();
         return core;
     }
-    JOINERY_TRY(core->document_, load_document(reader, core->id_, *record, std::move(hash_source)));
+    if (record->is_forked()) {
+        auto forked = std::make_unique<ForkedLog>(core->id_, crdt::Names());
+        JOINERY_TRY_VOID(forked->load(reader, record->number, record->change_count));
+        const auto shown = forked->document().show();
+        if (!shown) return damaged(shown.error(), "changes of the log cannot be applied");
+        core->put_in_place(std::move(forked));
+        core->look_for_own_fork();
+        const auto live = core->load_live(reader, record->number);
+        if (!live) return live.error();
+        return core;
+    }
+    JOINERY_TRY(core->plain_, load_document(reader, core->id_, *record, std::move(hash_source)));
+    core->document_ = core->plain_.get();
     const crdt::Graph& graph = core->document_->graph();
     for (crdt::ChainIndex chain = 0; chain < core->document_->names().actor_count(); ++chain) {
         core->set_stored(chain, graph.last_seq(chain), graph.tip_hash(chain));
@@ -78,7 +89,8 @@ void DocumentCore::set_stored(crdt::ChainIndex chain, std::uint64_t seq, const C
     stored_[chain] = {seq, hash};
 }
 
-bool DocumentCore::is_unstored(const crdt::ChangeHeader& change) const {
+bool DocumentCore::is_unstored(const crdt::ChangeHeader& change, const ChangeHash& hash) const {
+    if (forked_) return !forked_->is_stored(forked_->document().find(hash));
     return change.seq > stored_of(change.chain).seq;
 }
 
@@ -117,10 +129,14 @@ Result<Receipt> DocumentCore::transact(const std::function<Result<void>(Tx&)>& b
         TxCore tx_core(transaction);
         Tx tx(tx_core);
         JOINERY_TRY_VOID(body(tx));
-        JOINERY_TRY(receipt.changed, transaction.commit(message));
+        if (forked_) {
+            JOINERY_TRY(receipt.changed, commit_forked(transaction, message, receipt));
+        } else {
+            JOINERY_TRY(receipt.changed, transaction.commit(message));
+        }
         if (!receipt.changed) return receipt;
         receipt.actor = author_.actor;
-        receipt.seq = document_->outgoing().batch.changes.back().seq;
+        if (!forked_) receipt.seq = document_->outgoing().batch.changes.back().seq;
         is_to_tell = note_events(true);
     }
     context_.on_pending();
@@ -150,6 +166,7 @@ Result<DocumentStatus> DocumentCore::status() const {
     for (const crdt::Dependency& head : graph.heads()) {
         status.heads.push_back({document_->names().actor(head.chain), head.seq});
     }
+    if (forked_) JOINERY_TRY_VOID(fill_forked_status(status));
     status.live_count = document_->live().count();
     status.stored_size = record_.stored_size;
     status.pending_count = unstored_.change_count() + writing_.change_count() +
@@ -187,19 +204,24 @@ Result<bool> DocumentCore::absorb_changes(StoreReader& reader, const DocumentRec
         is_new_ = false;
         return false;
     }
+    if (forked_ || record.is_forked()) return absorb_forked(reader, record);
     take_outgoing();
     History history(reader, record.number, document_->names());
+    bool is_fork = false;
     const auto done = history.for_each(
         record_.change_count, record.change_count, [&](DecodedSegment& segment) -> Result<bool> {
+            JOINERY_TRY(const auto hashes, segment_hashes(document_->names(), segment));
+            is_fork = is_other_branch(segment.batch, hashes);
+            if (is_fork) return false;
             look_for_own(segment.batch);
             JOINERY_TRY_VOID(apply_segment(*document_, segment));
-            JOINERY_TRY(const auto hashes, segment_hashes(document_->names(), segment));
             for (std::size_t i = 0; i < hashes.size(); ++i) {
                 const crdt::ChangeHeader& change = segment.batch.changes[i];
-                if (is_unstored(change)) set_stored(change.chain, change.seq, hashes[i]);
+                if (is_unstored(change, hashes[i])) set_stored(change.chain, change.seq, hashes[i]);
             }
             return true;
         });
+    if (done && is_fork) return absorb_forked(reader, record);
     JOINERY_TRY_VOID(done);
     record_ = record;
     is_new_ = false;
@@ -207,6 +229,23 @@ Result<bool> DocumentCore::absorb_changes(StoreReader& reader, const DocumentRec
     forget_recent();
     JOINERY_TRY_VOID(load_seals(reader));
     return true;
+}
+
+/// What is here and not stored may be of another branch than what another process stored.
+bool DocumentCore::is_other_branch(const crdt::Batch& batch,
+                                   std::span<const ChangeHash> hashes) const {
+    for (std::size_t i = 0; i < hashes.size(); ++i) {
+        const crdt::ChangeHeader& change = batch.changes[i];
+        if (change.seq > document_->graph().last_seq(change.chain)) continue;
+        for (const ChangeQueue* queue : {&writing_, &unstored_}) {
+            for (std::size_t at = 0; at < queue->change_count(); ++at) {
+                const crdt::ChangeHeader& ours = queue->batch().changes[at];
+                const bool is_it = ours.chain == change.chain && ours.seq == change.seq;
+                if (is_it && queue->hashes()[at] != hashes[i]) return true;
+            }
+        }
+    }
+    return false;
 }
 
 void DocumentCore::gather_writing() {
@@ -217,7 +256,7 @@ void DocumentCore::gather_writing() {
         std::size_t i = 0;
         for (const ChangeQueue::Span& span : queue->spans()) {
             for (; i < span.end; ++i) {
-                if (!is_unstored(queue->batch().changes[i])) continue;
+                if (!is_unstored(queue->batch().changes[i], queue->hashes()[i])) continue;
                 writing_.append(queue->batch(), i, queue->hashes()[i]);
             }
             writing_.end_span(span.seals);
@@ -228,8 +267,10 @@ void DocumentCore::gather_writing() {
 
 Result<bool> DocumentCore::write_pending(StoreWriter& writer, DocumentNumber& next_number) {
     const std::lock_guard lock(mutex_);
+    if (forked_) forked_->drop_unkept();
     gather_writing();
     if (writing_.empty() && !document_->live().has_unstored()) return false;
+    is_writing_forked_ = forked_ != nullptr;
     writing_record_ = record_;
     if (is_new_) writing_record_.number = next_number++;
     writing_stored_ = stored_;
@@ -238,11 +279,16 @@ Result<bool> DocumentCore::write_pending(StoreWriter& writer, DocumentNumber& ne
     for (std::size_t first = 0; first < writing_.spans().size();) {
         const std::size_t end = writing_.flush_end(first);
         writing_flushes_.push_back(writing_.begin_of(first));
-        JOINERY_TRY_VOID(write_flush(writer, first, end));
+        if (forked_) {
+            JOINERY_TRY_VOID(write_forked_flush(writer, first, end));
+        } else {
+            JOINERY_TRY_VOID(write_flush(writer, first, end));
+        }
         first = end;
     }
     JOINERY_TRY_VOID(write_live_records(writer));
     if (writing_.empty() && !is_new_) return true;
+    if (forked_) JOINERY_TRY_VOID(finish_forked_record(writer));
     JOINERY_TRY_VOID(
         writer.put(Table::documents, document_key(id_), encode_record(writing_record_)));
     return true;
@@ -339,6 +385,23 @@ void DocumentCore::finish_write(bool committed) {
     record_ = writing_record_;
     is_new_ = false;
     if (writing_.empty()) return;
+    if (forked_) {
+        // The fork may have become known while what was written as one branch became durable.
+        std::size_t flush = 0;
+        for (std::size_t i = 0; i < writing_.change_count() && !is_writing_forked_; ++i) {
+            const bool starts_flush =
+                flush < writing_flushes_.size() && writing_flushes_[flush] == i;
+            if (starts_flush) ++flush;
+            forked_->store(forked_->document().find(writing_.hashes()[i]), starts_flush);
+        }
+        forked_->keep_stored();
+        for (const ChangeHash& hash : writing_.hashes())
+            unstored_seals_.erase(hash);
+        writing_.clear();
+        // What another process stored first was never written here.
+        if (unstored_.empty()) unstored_seals_.clear();
+        return;
+    }
     stored_ = writing_stored_;
     remember_recent();
     writing_.clear();
@@ -368,7 +431,8 @@ void DocumentCore::remember_recent() {
 
 std::optional<DocumentRecord> DocumentCore::snapshot_due(std::uint64_t interval) const {
     const std::lock_guard lock(mutex_);
-    if (is_new_ || record_.change_count < record_.snapshot_count + interval) return std::nullopt;
+    if (is_new_ || forked_ || record_.change_count < record_.snapshot_count + interval)
+        return std::nullopt;
     return record_;
 }
 

@@ -8,7 +8,9 @@
 #include "crdt/codec.h"
 #include "crdt/document.h"
 #include "crdt/seal.h"
+#include "crdt/transaction.h"
 #include "engine/change_queue.h"
+#include "engine/forked_log.h"
 #include "engine/records.h"
 #include "joinery/document.h"
 #include "session/host.h"
@@ -18,6 +20,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -77,12 +81,12 @@ class DocumentCore : public session::DocumentPort,
     Subscription observe(std::string path, std::function<void(const Event&)> callback);
     /// Where a live value can be written: a key of a map.
     struct LiveSlot {
-        crdt::ContainerIndex map = crdt::kRoot;
+        std::uint32_t map = 0;  ///< A number of ours, good while the document is open.
         std::string key;
     };
-    Result<LiveSlot> live_slot(std::string_view path) const;
+    Result<LiveSlot> live_slot(std::string_view path);
     /// @p value  Null: nothing (rule I5).
-    Result<void> write_live(crdt::ContainerIndex map, std::string_view key, const Value* value);
+    Result<void> write_live(std::uint32_t map, std::string_view key, const Value* value);
 
     // --- For the writer thread -----------------------------------------------------------------
     /// Signs the live values written since the last call, and tells those who watch.
@@ -107,15 +111,18 @@ class DocumentCore : public session::DocumentPort,
     // --- session::DocumentPort -----------------------------------------------------------------
     const std::string& id() const override { return id_; }
     session::Frontier frontier() const override;
+    session::Frontier known_frontier() const override;
     std::optional<Digest> digest() const override;
     Result<Missing> encode_missing(session::Frontier& theirs,
                                    crdt::EncoderDictionary& dictionary,
                                    std::size_t size_max) override;
-    Result<crdt::ApplyReport> receive(ByteView changes,
-                                      crdt::DecoderDictionary& dictionary,
-                                      std::span<const crdt::Seal> seals) override;
+    Result<Received> receive(ByteView changes,
+                             crdt::DecoderDictionary& dictionary,
+                             std::span<const crdt::Seal> seals) override;
     session::Frontier durable_frontier() const override { return frontier(); }
-    void hear(const session::Frontier& theirs) override;
+    void hear(session::Frontier& theirs, Hearing how) override;
+    void advance(session::Frontier& theirs, const session::Frontier& more) const override;
+    bool is_covered(const session::Frontier& ours, const session::Frontier& theirs) const override;
     LiveState live_state() const override;
     crdt::LiveMarks live_marks() const override;
     LivePart collect_live(crdt::LiveCursor& cursor, std::size_t size_max) const override;
@@ -140,10 +147,15 @@ class DocumentCore : public session::DocumentPort,
         : context_(context), id_(std::move(id)), author_(author) {}
 
     // All of these with mutex_ held.
+    /// The names in which changes are queued, sent and received.
+    crdt::Names& change_names() {
+        return forked_ ? forked_->document().names() : document_->names();
+    }
     void take_outgoing();
     Stored stored_of(crdt::ChainIndex chain) const;
     void set_stored(crdt::ChainIndex chain, std::uint64_t seq, const ChangeHash& hash);
-    bool is_unstored(const crdt::ChangeHeader& change) const;
+    bool is_unstored(const crdt::ChangeHeader& change, const ChangeHash& hash) const;
+    bool is_other_branch(const crdt::Batch& batch, std::span<const ChangeHash> hashes) const;
     void gather_writing();
     Result<void> write_flush(StoreWriter& writer, std::size_t first_span, std::size_t end_span);
     Result<void> write_segment(StoreWriter& writer,
@@ -167,19 +179,32 @@ class DocumentCore : public session::DocumentPort,
     void forget_recent();
     Result<void> load_seals(StoreReader& reader);
     /// Takes in changes made elsewhere, or here by another actor than ours (@p local).
-    Result<crdt::ApplyReport> take_in(ByteView changes,
-                                      crdt::DecoderDictionary& dictionary,
-                                      std::span<const crdt::Seal> seals,
-                                      bool local);
+    Result<Received> take_in(ByteView changes,
+                             crdt::DecoderDictionary& dictionary,
+                             std::span<const crdt::Seal> seals,
+                             bool local);
     /// The part of take_in() that may be refused.
-    Result<crdt::ApplyReport> take_changes(ByteView changes,
-                                           crdt::DecoderDictionary& dictionary,
-                                           std::span<const crdt::Seal> seals);
+    Result<Received> take_changes(ByteView changes,
+                                  crdt::DecoderDictionary& dictionary,
+                                  std::span<const crdt::Seal> seals);
+    /// Whether @p error of checking @p batch may come of a fork before what is here.
+    bool may_be_fork(const crdt::Batch& batch, const Error& error) const;
+    Result<crdt::ApplyReport> take_plain(const crdt::Batch& batch,
+                                         std::span<const crdt::Seal> seals);
     /// Those of @p seals that vouch for the ends of the chains of @p batch: there must be one each.
     Result<std::vector<crdt::Seal>> check_seals(const crdt::Batch& batch,
                                                 std::span<const ChangeHash> hashes,
                                                 std::span<const crdt::Seal> seals) const;
     void keep_newest(const crdt::Seal& seal);
+    /// The entry of our actor, or none, that we cannot have made.
+    void look_for_own(const session::Frontier& theirs);
+    /// Puts doubts into @p theirs where it tells of branches that are not here.
+    void look_for_branches(session::Frontier& theirs, Hearing how);
+    /// Where the hashes of a batch's changes have to be said though no actor has forked here.
+    Result<void> link_suspects(crdt::Batch& batch, const std::set<ActorId>& suspects) const;
+    Result<Missing> encode_plain(session::Frontier& theirs,
+                                 crdt::EncoderDictionary& dictionary,
+                                 std::size_t size_max);
     /// Collects changes that @p theirs lacks, in order of arrival, until they may fill @p size_max
     /// bytes. It stops where a flush starts, for there every chain ends at a seal.
     Result<void> gather_missing(std::span<const std::uint64_t> theirs,
@@ -188,6 +213,67 @@ class DocumentCore : public session::DocumentPort,
                                 bool& more) const;
     Result<crdt::Seal> seal_at(crdt::ChainIndex chain, std::uint64_t seq) const;
     bool recent_covers(std::span<const std::uint64_t> theirs) const;
+
+    // Where an actor has forked: document_forks.cc.
+    using Resolved = crdt::ForkedDocument::Resolved;
+    /// All that is here as a document with forks, not shown yet: the log as @p record has it, and
+    /// what is not stored yet.
+    Result<std::unique_ptr<ForkedLog>> make_forked(StoreReader& reader,
+                                                   const DocumentRecord& record);
+    void put_in_place(std::unique_ptr<ForkedLog> forked);
+    /// The view is about to be made anew: those who watch get the difference.
+    void keep_view();
+    /// What of the view has to be told to follow_view().
+    struct View {
+        std::uint64_t count = 0;
+        crdt::Names names;  ///< Where somebody has a handle to a container.
+    };
+    View view() const;
+    /// Where the view was made anew since @p before: leads what refers to it to the new one.
+    void follow_view(const View& before);
+    void find_live_maps(const crdt::Names& before);
+    using SealsByHash = std::map<ChangeHash, crdt::Seal>;  ///< Of the change that each is over.
+    /// Those of @p seals that vouch for the ends of the new changes of @p batch.
+    Result<SealsByHash> check_forked_seals(const ForkedLog& forked,
+                                           const crdt::Batch& batch,
+                                           std::span<const Resolved> changes,
+                                           std::span<const crdt::Seal> seals) const;
+    /// Takes changes that name what they build on; it may be that an actor has forked.
+    Result<Received> take_linked(crdt::Batch& batch, std::span<const crdt::Seal> seals);
+    Result<Received> take_forked(const crdt::Batch& batch, std::span<const crdt::Seal> seals);
+    void queue_forked(const crdt::Batch& batch,
+                      std::span<const Resolved> changes,
+                      SealsByHash seals);
+    Result<bool> commit_forked(crdt::Transaction& transaction,
+                               std::string_view message,
+                               Receipt& receipt);
+    Result<bool> absorb_forked(StoreReader& reader, const DocumentRecord& record);
+    Result<void> write_forked_flush(StoreWriter& writer,
+                                    std::size_t first_span,
+                                    std::size_t end_span);
+    Result<void> write_forked_segment(StoreWriter& writer,
+                                      std::span<const ForkedLog::NodeIndex> nodes,
+                                      bool starts_flush);
+    Result<void> write_forked_seal(StoreWriter& writer,
+                                   ForkedLog::NodeIndex node,
+                                   std::span<const ChangeQueue::Span> spans);
+    Result<void> finish_forked_record(StoreWriter& writer);
+    Result<Missing> encode_forked(session::Frontier& theirs,
+                                  crdt::EncoderDictionary& dictionary,
+                                  std::size_t size_max);
+    /// Notes where our own actor has two histories here: nothing more is made as it.
+    void look_for_own_fork();
+    /// Notes where a change from @p first_new on is of our actor and not made here.
+    void look_for_own_since(ForkedLog::NodeIndex first_new);
+    session::Frontier ends_of(std::span<const Resolved> changes) const;
+    Result<void> fill_forked_status(DocumentStatus& status) const;
+    Result<std::vector<ChangeInfo>> forked_log(std::size_t limit, const Version& since) const;
+    /// Without the lock: of the store alone.
+    Result<Plain> read_forked_at(StoreReader& reader,
+                                 const DocumentRecord& record,
+                                 const Version& version,
+                                 std::string_view path) const;
+
     /// Whether tell() has something to do.
     [[nodiscard]] bool note_events(bool local);
 
@@ -200,13 +286,19 @@ class DocumentCore : public session::DocumentPort,
     std::vector<Author> former_authors_;  ///< Whose changes may still wait to be stored.
     std::optional<Overtaken> overtaken_;  ///< Until a fresh actor is taken, nothing is made here.
     mutable std::mutex mutex_;
-    std::unique_ptr<crdt::Document> document_;
+    std::unique_ptr<crdt::Document> plain_;  ///< The document, while no actor has forked.
+    std::unique_ptr<ForkedLog> forked_;      ///< The document, once one has.
+    crdt::Document* document_ = nullptr;     ///< What either shows.
+    SealsByHash unstored_seals_;  ///< In a document with forks, of unstored_ and writing_.
+    std::optional<PlainObject> view_before_;       ///< Shown before the view was made anew.
+    std::vector<crdt::ContainerIndex> live_maps_;  ///< By the numbers of live_slot().
     DocumentRecord record_;
     bool is_new_ = false;                       ///< Has no record in the store yet.
     ChangeQueue unstored_;                      ///< Applied, not handed to the store yet.
     ChangeQueue writing_;                       ///< Handed to the store, not durable yet.
     std::vector<std::size_t> writing_flushes_;  ///< Where in writing_ each flush starts.
     DocumentRecord writing_record_;             ///< What record_ becomes when it is.
+    bool is_writing_forked_ = false;            ///< Whether it was written with its branches.
     std::vector<Stored> writing_stored_;
     std::vector<Stored> stored_;  ///< By chain.
     /// How often the store's live values were written: when they were read, and with what is being

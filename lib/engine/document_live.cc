@@ -3,6 +3,8 @@
 #include "engine/document_core.h"
 #include "engine/tx_core.h"
 
+#include <algorithm>
+
 namespace joinery::detail {
 namespace {
 
@@ -21,7 +23,7 @@ bool is_shown(const crdt::Document& document, crdt::ContainerIndex map) {
 
 // --- For apps ------------------------------------------------------------------------------------
 
-Result<DocumentCore::LiveSlot> DocumentCore::live_slot(std::string_view path) const {
+Result<DocumentCore::LiveSlot> DocumentCore::live_slot(std::string_view path) {
     JOINERY_TRY(auto tokens, parse_path(path));
     if (tokens.empty()) return fail(Errc::malformed, "the whole document is no slot");
     const std::lock_guard lock(mutex_);
@@ -29,15 +31,19 @@ Result<DocumentCore::LiveSlot> DocumentCore::live_slot(std::string_view path) co
     if (document_->names().container(map).kind != crdt::Kind::map) {
         return fail(Errc::malformed, "live values stand at keys of objects, not in lists");
     }
-    return LiveSlot{map, std::move(tokens.back())};
+    auto known = std::ranges::find(live_maps_, map);
+    if (known == live_maps_.end()) known = live_maps_.insert(known, map);
+    return LiveSlot{static_cast<std::uint32_t>(known - live_maps_.begin()),
+                    std::move(tokens.back())};
 }
 
-Result<void> DocumentCore::write_live(crdt::ContainerIndex map,
+Result<void> DocumentCore::write_live(std::uint32_t number,
                                       std::string_view key,
                                       const Value* value) {
     {
         const std::lock_guard lock(mutex_);
-        if (!is_shown(*document_, map)) {
+        const crdt::ContainerIndex map = live_maps_[number];
+        if (map == crdt::kNone || !is_shown(*document_, map)) {
             return fail(Errc::not_found, "the object that held the live value is gone");
         }
         if (!document_->shown_at(map, key, Lanes::logged).nothing()) {

@@ -5,6 +5,7 @@
 #include "engine/document_core.h"
 #include "engine/history.h"
 #include "engine/tx_core.h"
+#include "session/frontier.h"
 
 #include <algorithm>
 
@@ -18,6 +19,7 @@ constexpr std::size_t kReceivedSizeMax = std::size_t{12} << 20U;
 
 session::Frontier DocumentCore::frontier() const {
     const std::lock_guard lock(mutex_);
+    if (forked_) return forked_->frontier();
     session::Frontier frontier;
     for (crdt::ChainIndex chain = 0; chain < stored_.size(); ++chain) {
         if (stored_[chain].seq == 0) continue;
@@ -29,6 +31,21 @@ session::Frontier DocumentCore::frontier() const {
         frontier.push_back(entry);
     }
     std::ranges::sort(frontier, {}, &session::FrontierEntry::actor);
+    return frontier;
+}
+
+session::Frontier DocumentCore::known_frontier() const {
+    const std::lock_guard lock(mutex_);
+    if (forked_) return forked_->known_frontier();
+    session::Frontier frontier;
+    const crdt::Graph& graph = document_->graph();
+    for (crdt::ChainIndex chain = 0; chain < document_->names().actor_count(); ++chain) {
+        if (graph.last_seq(chain) == 0) continue;
+        frontier.push_back({document_->names().actor(chain),
+                            graph.last_seq(chain),
+                            crdt::prefix_of(graph.tip_hash(chain)).bytes});
+    }
+    std::ranges::sort(frontier);
     return frontier;
 }
 
@@ -114,6 +131,12 @@ Result<crdt::Seal> DocumentCore::seal_at(crdt::ChainIndex chain, std::uint64_t s
 Result<session::DocumentPort::Missing> DocumentCore::encode_missing(
     session::Frontier& theirs, crdt::EncoderDictionary& dictionary, std::size_t size_max) {
     const std::lock_guard lock(mutex_);
+    return forked_ ? encode_forked(theirs, dictionary, size_max)
+                   : encode_plain(theirs, dictionary, size_max);
+}
+
+Result<session::DocumentPort::Missing> DocumentCore::encode_plain(
+    session::Frontier& theirs, crdt::EncoderDictionary& dictionary, std::size_t size_max) {
     const crdt::Names& names = document_->names();
     std::vector<std::uint64_t> their_seq(names.actor_count(), 0);
     for (const session::FrontierEntry& entry : theirs) {
@@ -135,8 +158,8 @@ Result<session::DocumentPort::Missing> DocumentCore::encode_missing(
         ends[change.chain] = change.seq;
     for (const auto& [chain, seq] : ends) {
         const ActorId& actor = names.actor(chain);
-        const auto entry =
-            std::ranges::lower_bound(theirs, actor, {}, &session::FrontierEntry::actor);
+        auto entry = std::ranges::lower_bound(theirs, actor, {}, &session::FrontierEntry::actor);
+        if (entry != theirs.end() && entry->actor == actor && is_doubt(*entry)) ++entry;
         JOINERY_TRY(const ChangeHash hash, document_->hash_of(chain, seq));
         session::FrontierEntry now{actor, seq, {}};
         std::ranges::copy(std::span(hash.bytes).first(now.hash_prefix.size()),
@@ -149,8 +172,42 @@ Result<session::DocumentPort::Missing> DocumentCore::encode_missing(
         JOINERY_TRY(const crdt::Seal seal, seal_at(chain, seq));
         missing.seals.push_back(seal);
     }
+    const std::set<ActorId> suspects = suspects_in(theirs);
+    if (!suspects.empty()) JOINERY_TRY_VOID(link_suspects(batch, suspects));
     crdt::encode_changes(names, batch, 0, batch.changes.size(), dictionary, missing.changes);
     return missing;
+}
+
+Result<void> DocumentCore::link_suspects(crdt::Batch& batch,
+                                         const std::set<ActorId>& suspects) const {
+    const auto is_suspect = [&](crdt::ChainIndex chain) {
+        return suspects.contains(document_->names().actor(chain));
+    };
+    std::set<crdt::ChainIndex> begun;
+    for (std::size_t i = 0; i < batch.changes.size(); ++i) {
+        const crdt::ChangeHeader& change = batch.changes[i];
+        crdt::ChangeLinks links;
+        links.change = i;
+        if (is_suspect(change.chain) && begun.insert(change.chain).second) {
+            if (change.seq == 1) {
+                const ActorId& actor = document_->names().actor(change.chain);
+                links.after = crdt::prefix_of(crdt::chain_origin(id_, actor));
+            } else {
+                JOINERY_TRY(const ChangeHash hash,
+                            document_->hash_of(change.chain, change.seq - 1));
+                links.after = crdt::prefix_of(hash);
+            }
+        }
+        const auto deps = batch.dependencies_of(change);
+        if (std::ranges::any_of(deps, is_suspect, &crdt::Dependency::chain)) {
+            for (const crdt::Dependency& dep : deps) {
+                JOINERY_TRY(const ChangeHash hash, document_->hash_of(dep.chain, dep.seq));
+                links.dependencies.push_back(crdt::prefix_of(hash));
+            }
+        }
+        if (links.after || !links.dependencies.empty()) batch.links.push_back(std::move(links));
+    }
+    return {};
 }
 
 Result<std::vector<crdt::Seal>> DocumentCore::check_seals(const crdt::Batch& batch,
@@ -176,18 +233,42 @@ Result<std::vector<crdt::Seal>> DocumentCore::check_seals(const crdt::Batch& bat
     return checked;
 }
 
-Result<crdt::ApplyReport> DocumentCore::take_changes(ByteView changes,
-                                                     crdt::DecoderDictionary& dictionary,
-                                                     std::span<const crdt::Seal> seals) {
+Result<session::DocumentPort::Received> DocumentCore::take_changes(
+    ByteView changes, crdt::DecoderDictionary& dictionary, std::span<const crdt::Seal> seals) {
     if (changes.size() > kReceivedSizeMax) {
         return fail(Errc::over_limit, "changes that no message could pass on");
     }
     crdt::Batch batch;
-    JOINERY_TRY_VOID(crdt::decode_changes(changes, document_->names(), dictionary, batch));
-    JOINERY_TRY(const auto hashes, document_->check(batch));
+    JOINERY_TRY_VOID(crdt::decode_changes(changes, change_names(), dictionary, batch));
+    document_->set_recording(!watches_.empty());
+    if (forked_) return take_forked(batch, seals);
+    Received received;
+    if (batch.links.empty()) {
+        JOINERY_TRY(received.report, take_plain(batch, seals));
+    } else {
+        JOINERY_TRY(received, take_linked(batch, seals));
+    }
+    return received;
+}
+
+/// A chain that parted from ours counts its operations otherwise.
+bool DocumentCore::may_be_fork(const crdt::Batch& batch, const Error& error) const {
+    if (error.code != Errc::malformed || error.at >= batch.changes.size()) return false;
+    const crdt::ChangeHeader& change = batch.changes[static_cast<std::size_t>(error.at)];
+    return change.seq == document_->graph().last_seq(change.chain) + 1 &&
+           change.counter != document_->graph().next_counter(change.chain);
+}
+
+Result<crdt::ApplyReport> DocumentCore::take_plain(const crdt::Batch& batch,
+                                                   std::span<const crdt::Seal> seals) {
+    const auto checked_hashes = document_->check(batch);
+    if (!checked_hashes && may_be_fork(batch, checked_hashes.error())) {
+        return fail(
+            Errc::untrusted, "changes that do not follow what is here", checked_hashes.error().at);
+    }
+    JOINERY_TRY(const auto hashes, checked_hashes);
     JOINERY_TRY(const auto checked, check_seals(batch, hashes, seals));
     look_for_own(batch);
-    document_->set_recording(!watches_.empty());
     JOINERY_TRY(const crdt::ApplyReport report, document_->apply(batch, hashes));
     if (report.applied == 0) return report;
     for (std::size_t i = 0; i < batch.changes.size(); ++i) {
@@ -211,26 +292,90 @@ void DocumentCore::look_for_own(const crdt::Batch& batch) {
     }
 }
 
-void DocumentCore::hear(const session::Frontier& theirs) {
+void DocumentCore::look_for_own(const session::Frontier& theirs) {
+    const crdt::ChainIndex own = document_->names().find_actor(author_.actor);
+    const std::uint64_t known = own != crdt::kNone ? document_->graph().last_seq(own) : 0;
+    const auto ends =
+        std::ranges::equal_range(theirs, author_.actor, {}, &session::FrontierEntry::actor);
+    for (const session::FrontierEntry& entry : ends) {
+        bool is_ours = entry.seq <= known;
+        if (forked_) {
+            is_ours = forked_->find(entry) != crdt::kNone;
+        } else if (is_ours) {
+            // A hash that cannot be had says nothing.
+            const auto hash = document_->hash_of(own, entry.seq);
+            is_ours = !hash || crdt::prefix_of(*hash).bytes == entry.hash_prefix;
+        }
+        if (is_ours || overtaken_) continue;
+        overtaken_ = Overtaken{author_.actor, id_, entry.seq, false};
+    }
+}
+
+void DocumentCore::look_for_branches(session::Frontier& theirs, Hearing how) {
+    session::Frontier kept;
+    for (auto at = theirs.begin(); at != theirs.end();) {
+        const ActorId actor = at->actor;
+        const auto end =
+            std::find_if(at, theirs.end(), [&](const auto& entry) { return entry.actor != actor; });
+        const crdt::ChainIndex chain = document_->names().find_actor(actor);
+        const std::uint64_t last = chain != crdt::kNone ? document_->graph().last_seq(chain) : 0;
+        const bool is_one = end - at == 1;
+        std::optional<session::FrontierEntry> best;
+        session::Frontier ahead;
+        bool is_suspect = !is_one && last != 0;
+        for (; at != end; ++at) {
+            if (at->seq > last) {
+                // They are ahead; of several ends, or where something does not fit, nobody knows on
+                // which branch.
+                const bool is_sure = last == 0 || (is_one && how == Hearing::usual);
+                if (is_sure) ahead.push_back(*at);
+                is_suspect = is_suspect || !is_sure;
+                continue;
+            }
+            std::optional<ChangeHash> hash = document_->remembered_hash(chain, at->seq);
+            if (!hash && (how == Hearing::in_doubt || !is_one)) {
+                const auto found = document_->hash_of(chain, at->seq);
+                if (found) hash = *found;
+            }
+            // Where the hash is too old to be at hand it is taken for ours; if it is not, their
+            // next word will be in doubt.
+            if (hash && crdt::prefix_of(*hash).bytes != at->hash_prefix) {
+                is_suspect = true;
+            } else if (!best || best->seq < at->seq) {
+                best = *at;
+            }
+        }
+        if (is_suspect) kept.push_back(doubt_of(actor));
+        if (best) kept.push_back(*best);
+        kept.insert(kept.end(), ahead.begin(), ahead.end());
+    }
+    theirs = std::move(kept);
+}
+
+void DocumentCore::hear(session::Frontier& theirs, Hearing how) {
     {
         const std::lock_guard lock(mutex_);
-        const auto entry =
-            std::ranges::lower_bound(theirs, author_.actor, {}, &session::FrontierEntry::actor);
-        if (entry == theirs.end() || entry->actor != author_.actor) return;
-        const crdt::ChainIndex own = document_->names().find_actor(author_.actor);
-        const std::uint64_t known = own != crdt::kNone ? document_->graph().last_seq(own) : 0;
-        bool is_ours = entry->seq <= known;
-        if (is_ours) {
-            // A hash that cannot be had says nothing.
-            const auto hash = document_->hash_of(own, entry->seq);
-            is_ours = !hash ||
-                      std::ranges::equal(entry->hash_prefix,
-                                         std::span(hash->bytes).first(entry->hash_prefix.size()));
+        look_for_own(theirs);
+        if (!forked_) {
+            look_for_branches(theirs, how);
+        } else {
+            forked_->doubt(theirs, how == Hearing::in_doubt);
         }
-        if (is_ours) return;
-        if (!overtaken_) overtaken_ = Overtaken{author_.actor, id_, entry->seq, false};
+        if (!overtaken_) return;
     }
     static_cast<void>(leave_overtaken_actor().has_value());
+}
+
+void DocumentCore::advance(session::Frontier& theirs, const session::Frontier& more) const {
+    const std::lock_guard lock(mutex_);
+    if (forked_) return forked_->advance(theirs, more);
+    session::merge(theirs, more);
+}
+
+bool DocumentCore::is_covered(const session::Frontier& ours,
+                              const session::Frontier& theirs) const {
+    const std::lock_guard lock(mutex_);
+    return forked_ ? forked_->is_covered(ours, theirs) : session::covers(theirs, ours);
 }
 
 Result<void> DocumentCore::leave_overtaken_actor() {
@@ -247,9 +392,9 @@ Result<void> DocumentCore::leave_overtaken_actor() {
     return {};
 }
 
-Result<crdt::ApplyReport> DocumentCore::receive(ByteView changes,
-                                                crdt::DecoderDictionary& dictionary,
-                                                std::span<const crdt::Seal> seals) {
+Result<session::DocumentPort::Received> DocumentCore::receive(ByteView changes,
+                                                              crdt::DecoderDictionary& dictionary,
+                                                              std::span<const crdt::Seal> seals) {
     return take_in(changes, dictionary, seals, false);
 }
 
@@ -265,38 +410,39 @@ Result<Receipt> DocumentCore::init_once(const std::function<Result<void>(Tx&)>& 
     }
     JOINERY_TRY(const crdt::Seed seed, crdt::make_seed(draft));
     crdt::DecoderDictionary dictionary;
-    JOINERY_TRY(const auto report,
+    JOINERY_TRY(const auto received,
                 take_in(seed.changes, dictionary, std::span(&seed.seal, 1), true));
-    return Receipt{report.applied != 0, crdt::actor_of(seed.seal.proof), 1};
+    return Receipt{received.report.applied != 0, crdt::actor_of(seed.seal.proof), 1};
 }
 
-Result<crdt::ApplyReport> DocumentCore::take_in(ByteView changes,
-                                                crdt::DecoderDictionary& dictionary,
-                                                std::span<const crdt::Seal> seals,
-                                                bool local) {
-    crdt::ApplyReport report;
+Result<session::DocumentPort::Received> DocumentCore::take_in(ByteView changes,
+                                                              crdt::DecoderDictionary& dictionary,
+                                                              std::span<const crdt::Seal> seals,
+                                                              bool local) {
+    Received received;
     bool is_to_tell = false;
     {
         const std::lock_guard lock(mutex_);
         take_outgoing();
-        const crdt::Names::Mark names_before = document_->names().mark();
+        const crdt::Names::Mark names_before = change_names().mark();
         auto taken = take_changes(changes, dictionary, seals);
         if (!taken) {
             // What was refused must not fill the memory with names. The caller drops the
             // dictionary.
-            document_->names().truncate(names_before);
-            document_->mutable_state().forget_truncated_names();
+            change_names().truncate(names_before);
+            if (!forked_) document_->mutable_state().forget_truncated_names();
+            view_before_.reset();
             return taken;
         }
-        report = *taken;
-        if (report.applied == 0) return report;
+        received = *std::move(taken);
+        if (received.report.applied == 0) return received;
         is_to_tell = note_events(local);
     }
     // If the store cannot take a new incarnation now, the next local change tries again.
     static_cast<void>(leave_overtaken_actor().has_value());
     context_.on_pending();
     if (is_to_tell) tell();
-    return report;
+    return received;
 }
 
 }  // namespace joinery::detail

@@ -2,8 +2,10 @@
 
 #include "crdt/patch.h"
 #include "engine/document_core.h"
+#include "engine/plain_difference.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace joinery::detail {
 namespace {
@@ -52,14 +54,21 @@ Subscription DocumentCore::observe(std::string path, std::function<void(const Ev
 /// Leaves for tell() what was touched since the last time.
 bool DocumentCore::note_events(bool local) {
     if (watches_.empty()) {
+        view_before_.reset();
         document_->live().clear_touched();
         return false;
     }
-    const std::vector<crdt::LiveTouch> live = document_->touch_live();
-    std::vector<crdt::PatchStep> steps = crdt::patches_of(*document_, live);
+    std::vector<crdt::PatchStep> steps;
+    if (view_before_) {
+        steps = difference(Plain{*std::exchange(view_before_, std::nullopt)},
+                           Plain{document_->read_root()});
+    } else {
+        const std::vector<crdt::LiveTouch> live = document_->touch_live();
+        steps = crdt::patches_of(*document_, live);
+    }
     document_->mutable_state().clear_touched();
     document_->live().clear_touched();
-    if (steps.empty()) return false;
+    if (steps.empty()) return !to_tell_.empty();
     auto event = std::make_shared<Event>();
     event->local = local;
     for (crdt::PatchStep& step : steps) {

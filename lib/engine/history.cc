@@ -6,15 +6,11 @@
 #include <map>
 
 namespace joinery::detail {
-namespace {
 
-/// What was stored and does not fit is damage, whatever the reader of bytes called it.
 Error damaged(const Error& error, std::string_view what) {
     if (error.code == Errc::unsupported || error.code == Errc::io) return error;
     return fail(Errc::damaged, what, error.at);
 }
-
-}  // namespace
 
 Result<DecodedSegment> decode_stored_segment(const StoreReader::Record& record,
                                              DocumentNumber document,
@@ -99,27 +95,35 @@ Result<ChangeHash> History::hash_of(std::string_view document_id,
     return fail(Errc::not_found, "change that is not in the log", seq);
 }
 
-Result<std::vector<ChangeHash>> segment_hashes(const crdt::Names& names,
-                                               const DecodedSegment& segment) {
+Result<std::vector<crdt::ForkedDocument::Resolved>> segment_links(const crdt::Names& names,
+                                                                  const DecodedSegment& segment) {
     using Key = std::pair<crdt::ChainIndex, std::uint64_t>;
+    // A segment has one branch of an actor at most, so numbers tell its changes apart.
     std::map<Key, ChangeHash> known;
     for (const Segment::Chain& chain : segment.record.chains) {
         known[{names.find_actor(chain.actor), chain.first_seq - 1}] = chain.previous;
     }
     std::map<Key, bool> inside;
     crdt::ChangeHasher hasher;
-    std::vector<ChangeHash> hashes;
-    std::vector<ChangeHash> dependencies;
+    std::vector<crdt::ForkedDocument::Resolved> out;
     std::size_t outer = 0;
     std::size_t chain_count = 0;
-    for (const crdt::ChangeHeader& change : segment.batch.changes) {
-        dependencies.clear();
+    for (std::size_t i = 0; i < segment.batch.changes.size(); ++i) {
+        const crdt::ChangeHeader& change = segment.batch.changes[i];
+        const crdt::ChangeLinks* const links = segment.batch.links_of(i);
+        const bool has_hashes = links != nullptr && !links->dependencies.empty();
+        crdt::ForkedDocument::Resolved resolved;
+        std::size_t at = 0;
         for (const crdt::Dependency& dep : segment.batch.dependencies_of(change)) {
             const Key key{dep.chain, dep.seq};
-            if (inside.contains(key)) {
-                dependencies.push_back(known[key]);
-            } else if (outer < segment.record.outer_hashes.size()) {
-                dependencies.push_back(segment.record.outer_hashes[outer++]);
+            const auto is_meant = [&, index = at++](const ChangeHash& hash) {
+                return !has_hashes || links->dependencies[index] == crdt::prefix_of(hash);
+            };
+            if (inside.contains(key) && is_meant(known[key])) {
+                resolved.dependencies.push_back(known[key]);
+            } else if (outer < segment.record.outer_hashes.size() &&
+                       is_meant(segment.record.outer_hashes[outer])) {
+                resolved.dependencies.push_back(segment.record.outer_hashes[outer++]);
             } else {
                 return fail(Errc::damaged, "segment of the log lacks a hash");
             }
@@ -127,14 +131,27 @@ Result<std::vector<ChangeHash>> segment_hashes(const crdt::Names& names,
         const auto previous = known.find({change.chain, change.seq - 1});
         if (previous == known.end()) return fail(Errc::damaged, "segment of the log lacks a hash");
         if (!inside.contains({change.chain, change.seq - 1})) ++chain_count;
-        hashes.push_back(hasher.hash(names, segment.batch, change, previous->second, dependencies));
-        known[{change.chain, change.seq}] = hashes.back();
+        resolved.previous = previous->second;
+        resolved.hash =
+            hasher.hash(names, segment.batch, change, resolved.previous, resolved.dependencies);
+        known[{change.chain, change.seq}] = resolved.hash;
         inside[{change.chain, change.seq}] = true;
+        out.push_back(std::move(resolved));
     }
     if (outer != segment.record.outer_hashes.size() ||
         chain_count != segment.record.chains.size()) {
         return fail(Errc::damaged, "segment of the log has hashes that none of its changes needs");
     }
+    return out;
+}
+
+Result<std::vector<ChangeHash>> segment_hashes(const crdt::Names& names,
+                                               const DecodedSegment& segment) {
+    JOINERY_TRY(const auto links, segment_links(names, segment));
+    std::vector<ChangeHash> hashes;
+    hashes.reserve(links.size());
+    for (const crdt::ForkedDocument::Resolved& change : links)
+        hashes.push_back(change.hash);
     return hashes;
 }
 

@@ -5,6 +5,7 @@
 #include "base/store.h"
 #include "crdt/codec.h"
 #include "crdt/document.h"
+#include "crdt/forks.h"
 #include "engine/records.h"
 
 #include <functional>
@@ -12,6 +13,9 @@
 #include <string>
 
 namespace joinery::detail {
+
+/// What was stored and does not fit is damage, whatever the reader of bytes called it.
+Error damaged(const Error& error, std::string_view what);
 
 /// One segment, decoded: its changes, and the arrival number before its first one.
 struct DecodedSegment {
@@ -52,6 +56,11 @@ class History {
     DocumentNumber document_;
     crdt::Names& names_;
 };
+
+/// What the changes of a segment build on, and their hashes, from the hashes that lead into it;
+/// `damaged` if there are more or fewer than its changes need.
+Result<std::vector<crdt::ForkedDocument::Resolved>> segment_links(const crdt::Names& names,
+                                                                  const DecodedSegment& segment);
 
 /// The hashes of all changes of a segment, from the hashes that lead into it; `damaged` if there
 /// are more or fewer than its changes need.

@@ -1,5 +1,6 @@
 // The part of DocumentCore that looks back: versions, and the log.
 
+#include "engine/change_text.h"
 #include "engine/document_core.h"
 #include "engine/history.h"
 #include "engine/tx_core.h"
@@ -85,70 +86,6 @@ Result<Reach> reach_of(StoreReader& reader,
     return reach;
 }
 
-std::string_view op_name(crdt::OpKind kind) {
-    switch (kind) {
-        case crdt::OpKind::put: return "put";
-        case crdt::OpKind::make: return "make";
-        case crdt::OpKind::increment: return "increment";
-        case crdt::OpKind::erase: return "erase";
-        case crdt::OpKind::insert: return "insert";
-        case crdt::OpKind::move: return "move";
-    }
-    return "unknown";
-}
-
-/// Paths of slots as they stand now: elements by index where they show, else by name.
-class PathPrinter {
-  public:
-    explicit PathPrinter(const crdt::Document& document)
-        : names_(document.names()), state_(document.state()) {}
-
-    std::string slot(crdt::ContainerIndex container, std::uint32_t key) const {
-        std::string path = this->container(container);
-        if (!crdt::has_elements(names_.container(container).kind)) {
-            append_token(path, names_.key(key));
-            return path;
-        }
-        const crdt::State::Element& element = state_.element(key);
-        const crdt::State::List* list = state_.list(container);
-        if (list != nullptr && element.item != crdt::kNone &&
-            list->places.is_visible(element.item)) {
-            append_token(path, std::to_string(list->places.visible_index_of(element.item)));
-        } else {
-            append_token(path, "~" + to_hex(names_.element_id(key).view()).substr(0, 12));
-        }
-        return path;
-    }
-    std::string container(crdt::ContainerIndex container) const {
-        if (container == crdt::kRoot) return "";
-        const auto& name = names_.container(container);
-        return slot(name.parent, name.key);
-    }
-
-  private:
-    const crdt::Names& names_;
-    const crdt::State& state_;
-};
-
-ChangeInfo::Op describe(const crdt::Batch& batch, const crdt::Op& op, const PathPrinter& paths) {
-    ChangeInfo::Op out;
-    out.kind = op_name(op.kind);
-    if (op.kind == crdt::OpKind::increment) {
-        out.path = paths.container(op.container);
-        out.value = Plain{Value(batch.increments[op.extra].delta)};
-        return out;
-    }
-    out.path = paths.slot(op.container, op.key);
-    if (op.made != crdt::Kind::none) {
-        if (op.made == crdt::Kind::map) out.value = Plain{PlainObject{}};
-        if (op.made == crdt::Kind::list) out.value = Plain{PlainArray{}};
-        if (op.made == crdt::Kind::counter) out.value = Plain{Value(std::int64_t{0})};
-    } else if (op.kind == crdt::OpKind::put || op.kind == crdt::OpKind::insert) {
-        out.value = Plain{op.value};
-    }
-    return out;
-}
-
 }  // namespace
 
 Result<Plain> DocumentCore::read_at(const Version& version, std::string_view path) const {
@@ -159,6 +96,7 @@ Result<Plain> DocumentCore::read_at(const Version& version, std::string_view pat
         record = record_;
     }
     JOINERY_TRY(const auto reader, context_.store.read());
+    if (record.is_forked()) return read_forked_at(*reader, record, version, path);
     std::uint64_t end = record.change_count;
     std::function<bool(const crdt::Names&, const crdt::Batch&, const crdt::ChangeHeader&)> include =
         [](const auto&, const auto&, const auto&) { return true; };
@@ -184,6 +122,7 @@ Result<Plain> DocumentCore::read_at(const Version& version, std::string_view pat
 
 Result<std::vector<ChangeInfo>> DocumentCore::log(std::size_t limit, const Version& since) const {
     const std::lock_guard lock(mutex_);
+    if (forked_) return forked_log(limit, since);
     JOINERY_TRY(const auto reader, context_.store.read());
     std::uint64_t from = 0;
     Reach reach;
@@ -217,7 +156,7 @@ Result<std::vector<ChangeInfo>> DocumentCore::log(std::size_t limit, const Versi
                 info.dependencies.push_back({document_->names().actor(dep.chain), dep.seq});
             }
             for (const crdt::Op& op : segment.batch.ops_of(change)) {
-                info.ops.push_back(describe(segment.batch, op, paths));
+                info.ops.push_back(describe(segment.batch, op, paths, {op.container, op.key}));
             }
             out.push_back(std::move(info));
             // The newest are wanted: keep no more than twice as many as that.

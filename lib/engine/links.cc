@@ -191,9 +191,9 @@ void Links::take_events(const Handle& connection) {
                     "document " + event.document + " diverged: equal changes, unequal digests");
                 break;
             case session::Event::Kind::forked:
-                log(LogLevel::error,
+                log(LogLevel::warning,
                     "document " + event.document +
-                        ": an actor has two histories; it is not exchanged");
+                        ": an actor has two histories; both are taken, and kept as proof");
                 break;
             case session::Event::Kind::refused:
                 log(LogLevel::error,

@@ -12,6 +12,8 @@ using crdt::ByteReader;
 using crdt::ByteWriter;
 
 constexpr std::uint8_t kRecordVersion = 1;
+/// Of a document in which an actor has forked: what older builds would take it for, it is not.
+constexpr std::uint8_t kForkedRecordVersion = 2;
 constexpr std::size_t kDocumentIdSizeMax = 255;
 
 void write_proof(const crdt::ActorProof& proof, ByteWriter& out) {
@@ -141,23 +143,29 @@ std::optional<std::uint64_t> seq_of(ByteView key, DocumentNumber document, const
 Bytes encode_record(const DocumentRecord& record) {
     Bytes bytes;
     ByteWriter out(bytes);
-    out.u8(kRecordVersion);
+    out.u8(record.is_forked() ? kForkedRecordVersion : kRecordVersion);
     out.varint(record.number);
     out.varint(record.change_count);
     out.varint(record.snapshot_count);
     out.varint(record.stored_size);
+    if (record.is_forked()) out.varint(record.branch_count);
     return bytes;
 }
 
 Result<DocumentRecord> decode_document_record(ByteView bytes) {
-    ByteReader in(bytes);
-    JOINERY_TRY_VOID(check_version(in));
+    const bool is_forked = !bytes.empty() && bytes.front() == kForkedRecordVersion;
+    ByteReader in(is_forked ? bytes.subspan(1) : bytes);
+    if (!is_forked) JOINERY_TRY_VOID(check_version(in));
     DocumentRecord record;
     record.number =
         static_cast<DocumentNumber>(in.varint_at_most(UINT32_MAX, "document number too great"));
     record.change_count = in.varint();
     record.snapshot_count = in.varint();
     record.stored_size = in.varint();
+    if (is_forked) record.branch_count = in.varint();
+    if (is_forked && record.branch_count == 0) {
+        in.refuse(Errc::malformed, "forked document without a branch");
+    }
     JOINERY_TRY_VOID(in.finish());
     return record;
 }

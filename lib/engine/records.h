@@ -32,6 +32,10 @@ struct DocumentRecord {
     std::uint64_t change_count = 0;    ///< Changes in the log: the N of its newest `#N`.
     std::uint64_t snapshot_count = 0;  ///< `#N` of the newest snapshot; 0 if there is none.
     std::uint64_t stored_size = 0;     ///< Bytes of its segments, ever appended.
+    /// Changes of the log that open a branch: an actor has forked (semantics F). Then there is no
+    /// snapshot.
+    std::uint64_t branch_count = 0;
+    bool is_forked() const noexcept { return branch_count != 0; }
 };
 
 Bytes document_key(std::string_view id);
@@ -40,7 +44,8 @@ Bytes document_prefix(DocumentNumber document);
 /// Segments: by the `#N` before their first change.
 Bytes segment_key(DocumentNumber document, std::uint64_t arrival);
 Bytes snapshot_key(DocumentNumber document, std::uint64_t arrival);
-/// Which segment has (actor, seq): the greatest key that is not above it.
+/// Which segment has (actor, seq): the greatest key that is not above it. Of a change on a branch
+/// that the log opens, here and for seals the branch's name takes the actor's place.
 Bytes index_key(DocumentNumber document, const ActorId& actor, std::uint64_t seq);
 /// One seal for each flush that a chain took part in.
 Bytes seal_key(DocumentNumber document, const ActorId& actor, std::uint64_t seq);

@@ -3,6 +3,7 @@
 #include "joinery/verify.h"
 
 #include "engine/verify_document.h"
+#include "engine/verify_forks.h"
 #include "engine/verify_scope.h"
 #include "persist/inspect.h"
 
@@ -57,7 +58,8 @@ class StoreCheck {
             scope_.change_total += record.change_count;
         for (const auto& [id, record] : documents_) {
             ++scope_.report.document_count;
-            JOINERY_TRY_VOID(DocumentCheck(scope_, id, record).run());
+            JOINERY_TRY_VOID(record.is_forked() ? ForkedCheck(scope_, id, record).run()
+                                                : DocumentCheck(scope_, id, record).run());
         }
         if (!scope_.options.document.empty()) return {};
         for (const NumberedTable& table : kNumberedTables)

@@ -9,8 +9,6 @@
 namespace joinery::detail {
 namespace {
 
-constexpr const char* kRemedyIndex =
-    "the log has all of it: sync the document from a peer into a new store, or restore a backup";
 constexpr std::size_t kChainKeySize = 4 + ActorId::kSize + 8;
 
 /// The last seq and hash of every actor.

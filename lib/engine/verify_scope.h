@@ -17,6 +17,8 @@ namespace joinery::detail {
 inline constexpr const char* kRemedyReplace =
     "restore a backup, or sync the document from a peer into a new store";
 inline constexpr const char* kRemedyRestore = "restore a backup";
+inline constexpr const char* kRemedyIndex =
+    "the log has all of it: sync the document from a peer into a new store, or restore a backup";
 inline constexpr const char* kRemedyLeftover =
     "nothing reads it; to be rid of it, sync from this store into a new one";
 inline constexpr const char* kRemedyUpdate = "update this program and check again";

@@ -78,70 +78,7 @@ void Exchange::count_names() {
     recount(context_.received_names, streams_->received_names, size_of(streams_->decoder));
 }
 
-// --- What is confirmed --------------------------------------------------------------------------
-
-Exchange::ChainMark& Exchange::mark_of(const ActorId& actor) {
-    const auto place = std::ranges::lower_bound(marks_, actor, {}, &ChainMark::actor);
-    if (place != marks_.end() && place->actor == actor) return *place;
-    return *marks_.insert(place, ChainMark{actor});
-}
-
-void Exchange::take_stated(const Frontier& frontier, const Own& own) {
-    if (port_ != nullptr) port_->hear(frontier);
-    theirs_ = frontier;
-    knows_theirs_ = true;
-    // What they made of our earlier words is not known: they are said again.
-    for (ChainMark& mark : marks_)
-        mark.ack_said = 0;
-    std::size_t unknown_count = 0;
-    for (const FrontierEntry& entry : frontier) {
-        if (find_entry(own.frontier, entry.actor) == nullptr) {
-            ++unknown_count;
-        } else {
-            raise_heard(entry.actor, entry.seq);
-        }
-    }
-    keep_stated(unknown_count);
-    ack_due_ = true;
-}
-
-void Exchange::raise_heard(const ActorId& actor, std::uint64_t seq) {
-    ChainMark& mark = mark_of(actor);
-    mark.heard = std::max(mark.heard, seq);
-}
-
-void Exchange::mark_heard(const Frontier& frontier) {
-    for (const FrontierEntry& entry : frontier)
-        raise_heard(entry.actor, entry.seq);
-    ack_due_ = true;
-}
-
-bool Exchange::raise_acked(const ActorId& actor, std::uint64_t seq) {
-    ChainMark& mark = mark_of(actor);
-    if (mark.acked >= seq) return false;
-    mark.acked = seq;
-    return true;
-}
-
-void Exchange::mark_acked(const Frontier& frontier) {
-    bool is_raised = false;
-    for (const FrontierEntry& entry : frontier) {
-        is_raised = raise_acked(entry.actor, entry.seq) || is_raised;
-    }
-    if (is_raised) note(Event::Kind::acknowledged);
-}
-
-void Exchange::mark_ack_said(const Frontier& frontier) {
-    for (const FrontierEntry& entry : frontier) {
-        ChainMark& mark = mark_of(entry.actor);
-        mark.ack_said = std::max(mark.ack_said, entry.seq);
-    }
-}
-
-void Exchange::keep_stated(std::size_t entry_count) {
-    context_.stated_entries = context_.stated_entries - stated_entries_ + entry_count;
-    stated_entries_ = entry_count;
-}
+// --- Rounds -------------------------------------------------------------------------------------
 
 void Exchange::agree(const Own& own) {
     agreed_ = own.hash;
@@ -153,9 +90,12 @@ void Exchange::agree(const Own& own) {
         std::erase_if(theirs_, is_unknown);
         std::erase_if(marks_, is_unknown);
     }
-    merge(theirs_, own.frontier);
+    // An entry of no change is a doubt of the document's: it is settled.
+    std::erase_if(theirs_, [](const FrontierEntry& entry) { return entry.seq == 0; });
+    take_theirs(own.frontier);
     knows_theirs_ = true;
     dirty_ = false;
+    doubted_ = false;
     keep_stated(0);
     rounds_ = 0;
     their_rounds_ = 0;
@@ -280,9 +220,9 @@ Result<void> Exchange::take(const Changes& message) {
 }
 
 Result<void> Exchange::take_received(const Changes& message,
-                                     const Result<crdt::ApplyReport>& received) {
+                                     const Result<DocumentPort::Received>& received) {
     if (!received) {
-        if (received.error().code != Errc::not_found || ++rounds_ > kRoundsMax) {
+        if (!is_to_resync(received.error())) {
             refuse(received.error(), false);
             return {};
         }
@@ -291,23 +231,35 @@ Result<void> Exchange::take_received(const Changes& message,
         resync_due_ = true;
         return {};
     }
-    changes_received_ += received->applied + received->duplicate;
-    context_.counters.changes_applied += received->applied;
-    context_.counters.changes_duplicate += received->duplicate;
+    const crdt::ApplyReport& report = received->report;
+    changes_received_ += report.applied + report.duplicate;
+    context_.counters.changes_applied += report.applied;
+    context_.counters.changes_duplicate += report.duplicate;
     for (const crdt::Seal& seal : message.seals) {
         const ActorId actor = crdt::actor_of(seal.proof);
         if (find_entry(theirs_, actor) == nullptr) keep_stated(stated_entries_ + 1);
-        advance(theirs_, {actor, seal.seq, {}});
+        if (received->ends.empty()) advance(theirs_, {actor, seal.seq, {}});
         raise_heard(actor, seal.seq);
     }
+    if (!received->ends.empty()) take_theirs(received->ends);
     ack_due_ = true;
-    if (received->applied == 0) return {};
+    if (report.applied == 0) return {};
     agreed_.reset();
     own_hash_.reset();
     if (!exhausted_) rounds_ = their_rounds_ = 0;
+    doubted_ = false;
     note(Event::Kind::received);
-    context_.events.back().report = *received;
+    context_.events.back().report = report;
     return {};
+}
+
+/// Where something is missing, the other side believes something wrong of what is here. So it may
+/// be where a seal does not fit: the chains of the two parted before the changes that came.
+bool Exchange::is_to_resync(const Error& error) {
+    const bool is_doubt = error.code == Errc::untrusted && !doubted_;
+    if (!is_doubt && error.code != Errc::not_found) return false;
+    doubted_ = doubted_ || is_doubt;
+    return ++rounds_ <= kRoundsMax;
 }
 
 Result<void> Exchange::take(const FrontierNote& message) {
@@ -326,7 +278,7 @@ Result<void> Exchange::take(const FrontierNote& message) {
         mark.ack_said = 0;
     ack_due_ = true;
     const Own own = this->own();
-    take_stated(message.frontier, own);
+    take_stated(message.frontier, own, DocumentPort::Hearing::usual);
     const FrontierDifference difference = compare(own.frontier, message.frontier);
     if (difference.forked && !forked_) {
         ++context_.counters.forks;
@@ -369,7 +321,7 @@ Result<void> Exchange::take(const Answer& message) {
             break;
         case Verdict::same:
         case Verdict::same_durable:
-            merge(theirs_, asked->frontier);
+            take_theirs(asked->frontier);
             if (own.hash == asked->hash) agree(own);
             if (message.verdict == Verdict::same_durable) mark_acked(asked->frontier);
             mark_heard(asked->frontier);
@@ -401,7 +353,7 @@ Result<void> Exchange::take(const Resync& message) {
     }
     their_resync_number_ = message.number;
     if (!judge_round_of_theirs()) return {};
-    take_stated(message.frontier, own());
+    take_stated(message.frontier, own(), DocumentPort::Hearing::in_doubt);
     restart_dictionary();
     restart_due_ = true;
     dirty_ = true;
@@ -456,7 +408,7 @@ bool Exchange::is_logged_in_step() const noexcept {
 bool Exchange::is_settled() const noexcept {
     if (is_in_step() || is_refused()) return true;
     const bool is_owing = dirty_ || ask_due_ || reply_due_ || check_due_ || held_ || resync_due_;
-    const bool is_hopeless = exhausted_ || forked_ || (alarmed_ && alarmed_ == own_hash_);
+    const bool is_hopeless = exhausted_ || (alarmed_ && alarmed_ == own_hash_);
     return is_hopeless && live_.is_settled() && !is_owing && !awaiting_ && !asked_ &&
            !awaiting_restart_;
 }
@@ -464,7 +416,11 @@ bool Exchange::is_settled() const noexcept {
 bool Exchange::is_acknowledged() const noexcept {
     // In step, theirs_ is our own frontier.
     auto mark = marks_.begin();
+    const FrontierEntry* last = nullptr;
     for (const FrontierEntry& entry : theirs_) {
+        // Of an actor of several ends a number does not tell which is meant.
+        if (last != nullptr && last->actor == entry.actor && acked_whole_ != agreed_) return false;
+        last = &entry;
         while (mark != marks_.end() && mark->actor < entry.actor)
             ++mark;
         if (mark == marks_.end() || mark->actor != entry.actor) return false;

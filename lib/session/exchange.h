@@ -127,7 +127,9 @@ class Exchange {
     Streams& streams();
     void count_names();
     ChainMark& mark_of(const ActorId& actor);
-    void take_stated(const Frontier& frontier, const Own& own);
+    void take_stated(const Frontier& frontier, const Own& own, DocumentPort::Hearing how);
+    void take_theirs(const Frontier& more);
+    bool lacks_nothing(const Frontier& own) const;
     void raise_heard(const ActorId& actor, std::uint64_t seq);
     void mark_heard(const Frontier& frontier);
     bool raise_acked(const ActorId& actor, std::uint64_t seq);
@@ -141,7 +143,9 @@ class Exchange {
     void ask();
     void refuse(const Error& error, bool is_theirs);
     void note(Event::Kind kind);
-    Result<void> take_received(const Changes& message, const Result<crdt::ApplyReport>& received);
+    Result<void> take_received(const Changes& message,
+                               const Result<DocumentPort::Received>& received);
+    bool is_to_resync(const Error& error);
     bool judge_round_of_theirs();
 
     bool write_frontier(Bytes& out);
@@ -161,6 +165,8 @@ class Exchange {
     Frontier theirs_;  // What they have or have on the way: at least.
     bool knows_theirs_ = false;
     std::vector<ChainMark> marks_;  // Sorted by actor.
+    // All of it is durable there: what acknowledges actors of several ends.
+    std::optional<FrontierHash> acked_whole_;
     std::size_t stated_entries_ = 0;
     std::optional<FrontierHash> agreed_;    // Both were here, and nothing was exchanged since.
     std::optional<FrontierHash> own_hash_;  // Of the document now; none when it may have changed.
@@ -191,6 +197,7 @@ class Exchange {
     int rounds_ = 0, their_rounds_ = 0;
     bool exhausted_ = false;
     bool forked_ = false;
+    bool doubted_ = false;  // A seal that failed was laid to a fork.
     bool refused_ = false, refused_by_them_ = false;
 };
 

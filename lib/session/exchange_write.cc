@@ -79,7 +79,8 @@ bool Exchange::write_frontier(Bytes& out) {
 bool Exchange::write_resync(Bytes& out) {
     resync_due_ = false;
     awaiting_restart_ = true;
-    context_.writer.write(Resync{*ref_, resync_number_, own().frontier}, out);
+    const Frontier known = port_ != nullptr ? port_->known_frontier() : Frontier();
+    context_.writer.write(Resync{*ref_, resync_number_, known}, out);
     return true;
 }
 
@@ -106,7 +107,7 @@ bool Exchange::write_answer(Bytes& out) {
         if (check.state.is_durable) mark_acked(own.frontier);
         mark_heard(own.frontier);
         if (own.is_durable) mark_ack_said(own.frontier);
-    } else if (check.received_count == sent_count_ && covers(theirs_, own.frontier) &&
+    } else if (check.received_count == sent_count_ && lacks_nothing(own.frontier) &&
                !awaiting_restart_ && !resync_due_) {
         // Both have all that the other sent, and yet they differ: what one believes of the other is
         // wrong.
@@ -149,7 +150,7 @@ bool Exchange::write_check(Bytes& out) {
         check_due_ = false;
         return false;
     }
-    if (!covers(theirs_, own.frontier)) {
+    if (!lacks_nothing(own.frontier)) {
         // A change came between: it goes first.
         dirty_ = true;
         return false;

@@ -5,6 +5,8 @@
 #include "crdt/limits.h"
 
 #include <algorithm>
+#include <iterator>
+#include <span>
 
 namespace joinery::session {
 namespace {
@@ -23,6 +25,36 @@ bool is_fork(const FrontierEntry& a, const FrontierEntry& b) {
     return a.seq == b.seq && a.hash_prefix != b.hash_prefix && is_known(a) && is_known(b);
 }
 
+/// Whether a chain that goes as far as @p entry goes further, or is better known, with @p by.
+bool is_raised_by(const FrontierEntry& entry, const FrontierEntry& by) {
+    return entry.seq < by.seq || (entry.seq == by.seq && !is_known(entry));
+}
+
+/// All entries of one actor.
+using Ends = std::span<const FrontierEntry>;
+
+/// Calls @p visit(left's ends, right's ends) for each actor of either.
+template <class Visit>
+void for_each_actor(const Frontier& left, const Frontier& right, Visit visit) {
+    const auto ends_of = [](Ends rest, const ActorId& actor) {
+        std::size_t count = 0;
+        while (count < rest.size() && rest[count].actor == actor)
+            ++count;
+        return rest.first(count);
+    };
+    Ends l(left);
+    Ends r(right);
+    while (!l.empty() || !r.empty()) {
+        const bool is_left = r.empty() || (!l.empty() && l[0].actor < r[0].actor);
+        const ActorId& actor = is_left ? l[0].actor : r[0].actor;
+        const Ends l_ends = ends_of(l, actor);
+        const Ends r_ends = ends_of(r, actor);
+        visit(l_ends, r_ends);
+        l = l.subspan(l_ends.size());
+        r = r.subspan(r_ends.size());
+    }
+}
+
 }  // namespace
 
 FrontierHash hash_of(const Frontier& frontier) {
@@ -35,34 +67,30 @@ FrontierHash hash_of(const Frontier& frontier) {
 
 FrontierDifference compare(const Frontier& left, const Frontier& right) {
     FrontierDifference difference;
-    auto l = left.begin();
-    auto r = right.begin();
-    while (l != left.end() || r != right.end()) {
-        if (r == right.end() || (l != left.end() && l->actor < r->actor)) {
-            difference.left_ahead = true;
-            ++l;
-        } else if (l == left.end() || r->actor < l->actor) {
-            difference.right_ahead = true;
-            ++r;
-        } else {
-            difference.left_ahead = difference.left_ahead || l->seq > r->seq;
-            difference.right_ahead = difference.right_ahead || r->seq > l->seq;
-            difference.forked = difference.forked || is_fork(*l, *r);
-            ++l;
-            ++r;
+    for_each_actor(left, right, [&](Ends l, Ends r) {
+        if (l.size() == 1 && r.size() == 1) {
+            const bool is_forked = is_fork(l[0], r[0]);
+            difference.left_ahead = difference.left_ahead || is_forked || l[0].seq > r[0].seq;
+            difference.right_ahead = difference.right_ahead || is_forked || r[0].seq > l[0].seq;
+            difference.forked = difference.forked || is_forked;
+            return;
         }
-    }
+        difference.left_ahead = difference.left_ahead || !std::ranges::includes(r, l);
+        difference.right_ahead = difference.right_ahead || !std::ranges::includes(l, r);
+    });
     return difference;
 }
 
 bool covers(const Frontier& left, const Frontier& right) {
-    auto l = left.begin();
-    for (const FrontierEntry& entry : right) {
-        while (l != left.end() && l->actor < entry.actor)
-            ++l;
-        if (l == left.end() || l->actor != entry.actor || l->seq < entry.seq) return false;
-    }
-    return true;
+    bool is_covered = true;
+    for_each_actor(left, right, [&](Ends l, Ends r) {
+        if (l.size() == 1 && r.size() == 1) {
+            is_covered = is_covered && l[0].seq >= r[0].seq;
+        } else {
+            is_covered = is_covered && std::ranges::includes(l, r);
+        }
+    });
+    return is_covered;
 }
 
 const FrontierEntry* find_entry(const Frontier& frontier, const ActorId& actor) {
@@ -71,31 +99,25 @@ const FrontierEntry* find_entry(const Frontier& frontier, const ActorId& actor) 
 }
 
 void advance(Frontier& frontier, const FrontierEntry& entry) {
-    const auto place = place_of(frontier, entry.actor);
-    if (place == frontier.end() || place->actor != entry.actor) {
-        frontier.insert(place, entry);
-    } else if (place->seq < entry.seq || (place->seq == entry.seq && !is_known(*place))) {
-        *place = entry;
+    const auto ends = std::ranges::equal_range(frontier, entry.actor, {}, &FrontierEntry::actor);
+    if (ends.size() == 1 && !is_fork(ends.front(), entry)) {
+        if (is_raised_by(ends.front(), entry)) ends.front() = entry;
+    } else if (ends.empty() || is_known(entry)) {
+        const auto place = std::ranges::lower_bound(ends, entry);
+        if (place == ends.end() || *place != entry) frontier.insert(place, entry);
     }
 }
 
 void merge(Frontier& into, const Frontier& from) {
     Frontier merged;
     merged.reserve(std::max(into.size(), from.size()));
-    auto place = into.begin();
-    for (const FrontierEntry& entry : from) {
-        while (place != into.end() && place->actor < entry.actor)
-            merged.push_back(*place++);
-        if (place != into.end() && place->actor == entry.actor) {
-            const bool is_raised =
-                place->seq < entry.seq || (place->seq == entry.seq && !is_known(*place));
-            merged.push_back(is_raised ? entry : *place);
-            ++place;
+    for_each_actor(into, from, [&](Ends l, Ends r) {
+        if (l.size() == 1 && r.size() == 1 && !is_fork(l[0], r[0])) {
+            merged.push_back(is_raised_by(l[0], r[0]) ? r[0] : l[0]);
         } else {
-            merged.push_back(entry);
+            std::ranges::set_union(l, r, std::back_inserter(merged));
         }
-    }
-    merged.insert(merged.end(), place, into.end());
+    });
     into = std::move(merged);
 }
 
@@ -104,7 +126,7 @@ bool is_canonical(const Frontier& frontier) {
         return entry.seq == 0 || entry.seq > crdt::kCounterMax;
     };
     const auto not_ascending = [](const FrontierEntry& a, const FrontierEntry& b) {
-        return !(a.actor < b.actor);
+        return !(a < b);
     };
     return std::ranges::none_of(frontier, is_bad_seq) &&
            std::ranges::adjacent_find(frontier, not_ascending) == frontier.end();

@@ -22,16 +22,16 @@
 
 namespace joinery::session {
 
-/// How far a document has one actor's chain: exact, because the hash covers all of it.
+/// An end of what a document has of one actor: exact, because the hash covers all before it.
 struct FrontierEntry {
     ActorId actor;
     std::uint64_t seq = 0;
     /// All zero where a session does not know the hash: the other side's changes up to seq came,
     /// but not its frontier.
     std::array<std::uint8_t, 16> hash_prefix{};
-    friend bool operator==(const FrontierEntry&, const FrontierEntry&) = default;
+    friend auto operator<=>(const FrontierEntry&, const FrontierEntry&) = default;
 };
-/// Sorted by actor, each once.
+/// Ascending. An actor is there once, or, where it has forked, once for each of its ends.
 using Frontier = std::vector<FrontierEntry>;
 
 /// One document, as a session sees it.
@@ -48,6 +48,9 @@ class DocumentPort {
     virtual const std::string& id() const = 0;
     /// How far the document is here, changes not yet sealed left out.
     virtual Frontier frontier() const = 0;
+    /// How far it is with what is not stored yet: what nobody needs to send. Before an actor's
+    /// second branch is stored, others must know of it to say which one they mean.
+    virtual Frontier known_frontier() const { return frontier(); }
     /// The digest at exactly frontier(); nullopt while the document holds what frontier() leaves
     /// out: changes not yet sealed, changes that came and are not yet stored.
     virtual std::optional<Digest> digest() const = 0;
@@ -61,21 +64,41 @@ class DocumentPort {
     };
     /// Encodes changes that @p theirs lacks, in an order that respects dependencies, up to about
     /// @p size_max bytes (one change may be larger), and advances @p theirs over them. Where
-    /// @p theirs is ahead of this document, those chains are left alone.
+    /// @p theirs is ahead of this document, those chains are left alone; a branch that they show
+    /// and this document does not have says nothing of what they have before it.
     virtual Result<Missing> encode_missing(Frontier& theirs,
                                            crdt::EncoderDictionary& dictionary,
                                            std::size_t size_max) = 0;
+    /// What came of a message of changes.
+    struct Received {
+        crdt::ApplyReport report;
+        /// Where its chains end, with the hashes; empty where no actor has forked, for then the
+        /// seals say it.
+        Frontier ends;
+    };
+    /// How carefully to hear().
+    enum class Hearing : std::uint8_t { usual, in_doubt };
     /// Decodes, checks hashes and seals, applies and stores. All or none. `not_found` if a
     /// predecessor or dependency is missing, `malformed`, `untrusted`, `over_limit`, `io`; then
     /// @p dictionary may not be used again.
-    virtual Result<crdt::ApplyReport> receive(ByteView changes,
-                                              crdt::DecoderDictionary& dictionary,
-                                              std::span<const crdt::Seal> seals) = 0;
+    virtual Result<Received> receive(ByteView changes,
+                                     crdt::DecoderDictionary& dictionary,
+                                     std::span<const crdt::Seal> seals) = 0;
     /// The part of frontier() that is durable here.
     virtual Frontier durable_frontier() const = 0;
     /// The other side says that it has @p theirs, whose hashes are known. It may have more of an
-    /// actor of ours than we do. Nobody signed it.
-    virtual void hear(const Frontier& theirs) { static_cast<void>(theirs); }
+    /// actor of ours than we do, or another branch: entries from which encode_missing() could not
+    /// go on are taken out. Nobody signed it.
+    /// @param how  Whether every hash is compared that can be had, at whatever cost.
+    virtual void hear(Frontier& theirs, Hearing how) {
+        static_cast<void>(theirs);
+        static_cast<void>(how);
+    }
+    /// Takes into @p theirs that the other side has @p more, too. As merge(), but for documents in
+    /// which actors have forked.
+    virtual void advance(Frontier& theirs, const Frontier& more) const;
+    /// Whether whoever has @p theirs lacks nothing of @p ours. As covers(), but for the same.
+    virtual bool is_covered(const Frontier& ours, const Frontier& theirs) const;
 
     // --- Live registers (docs/semantics.md I2 to I9) -------------------------------------------
     /// The name of all of them, zero for none, and the version at which that is so.

@@ -98,7 +98,7 @@ class Session {
     /// Whether neither side lacks anything of any document, as both have confirmed.
     bool is_in_step() const noexcept;
     /// Whether nothing more will be exchanged until something changes: in step, but for documents
-    /// that were refused, forked or diverged.
+    /// that were refused or diverged.
     bool is_settled() const noexcept;
     /// Whether, beyond is_in_step(), both sides have said that all of it is durable.
     bool is_acknowledged() const noexcept;

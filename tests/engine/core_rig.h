@@ -71,6 +71,10 @@ class CoreTest : public testing::Test {
         while (send(from, to, stream, id)) {
         }
     }
+    /// What @p core makes of it that somebody says to have @p theirs.
+    static void hear(Core& core, session::Frontier theirs) {
+        document(core).hear(theirs, session::DocumentPort::Hearing::usual);
+    }
     static Digest digest(Core& core) { return document(core).status()->digest; }
 
     /// What the next change that is made or comes meets before it is told.

@@ -86,7 +86,7 @@ class TwinStore final : public Store {
 
 TEST_F(IncarnationTest, AFrontierThatHasMoreOfOurActorMakesAFreshOne) {
     make_overtaken();
-    document(*core_).hear(document(*other_).frontier());
+    hear(*core_, document(*other_).frontier());
     expect_fresh_actor(*core_, actor_);
     exchange_and_compare();
     EXPECT_EQ(incarnation_count(*core_), 2U);
@@ -98,7 +98,7 @@ TEST_F(IncarnationTest, AFrontierWithAnotherHashOfOurActorMakesAFreshOne) {
     // change.
     set(*core_, "/b", 3);
     ASSERT_TRUE(core_->commit().has_value());
-    document(*core_).hear(document(*other_).frontier());
+    hear(*core_, document(*other_).frontier());
     expect_fresh_actor(*core_, actor_);
 }
 
@@ -115,9 +115,9 @@ TEST_F(IncarnationTest, WhatOthersHaveAsWeDoMakesNone) {
     send(*other_, *core_);
     logged.clear();
     exchange_and_compare();
-    document(*core_).hear(document(*other_).frontier());
+    hear(*core_, document(*other_).frontier());
     session::Frontier empty;
-    document(*core_).hear(empty);
+    hear(*core_, empty);
     EXPECT_TRUE(logged.empty());
     EXPECT_EQ(incarnation_count(*core_), 2U);
 }
@@ -125,7 +125,7 @@ TEST_F(IncarnationTest, WhatOthersHaveAsWeDoMakesNone) {
 TEST_F(IncarnationTest, WhatTheOldActorMadeAndDidNotStoreYetIsStoredAsItsOwn) {
     make_overtaken();
     ASSERT_TRUE(try_set(document(*core_, "e"), "/x", 1).has_value());
-    document(*core_).hear(document(*other_).frontier());
+    hear(*core_, document(*other_).frontier());
     ASSERT_TRUE(try_set(document(*core_, "e"), "/y", 2).has_value());
     ASSERT_TRUE(core_->commit().has_value());
     send(*core_, *other_, "e");
@@ -162,7 +162,7 @@ TEST_F(IncarnationTest, TheOtherProcessOfTheStoreFollows) {
     const auto second = open(disk_);
     const ActorId before = second->author().actor;
     set(*second, "/pending", 1);
-    document(*core_).hear(document(*other_).frontier());
+    hear(*core_, document(*other_).frontier());
     logged.clear();
     ASSERT_TRUE(second->others_wrote());
     ASSERT_TRUE(second->commit().has_value());
@@ -218,7 +218,7 @@ TEST_F(IncarnationTest, WhatAnotherProcessTookInOfOurActorMakesAFreshOne) {
 TEST_F(IncarnationTest, APeersMereWordIsBelievedAFewTimesOnlyAndOurOwnSealAlways) {
     make_overtaken();
     for (int i = 0; i < 12; ++i) {
-        document(*core_).hear({{core_->author().actor, 1'000, {7}}});
+        hear(*core_, {{core_->author().actor, 1'000, {7}}});
     }
     EXPECT_EQ(incarnation_count(*core_), 1U + 8U);
     const ActorId last = core_->author().actor;

@@ -25,7 +25,9 @@ TEST(Frontier, CompareSaysWhoIsAheadAndWhatIsForked) {
     EXPECT_TRUE(more.left_ahead && !more.right_ahead && !more.forked);
     const auto both = compare({entry(1, 6), entry(3, 2)}, {entry(1, 5), entry(3, 3)});
     EXPECT_TRUE(both.left_ahead && both.right_ahead && !both.forked);
-    EXPECT_TRUE(compare({entry(1, 5, 1)}, {entry(1, 5, 2)}).forked);
+    // In a fork each side has what the other lacks.
+    const auto fork = compare({entry(1, 5, 1)}, {entry(1, 5, 2)});
+    EXPECT_TRUE(fork.forked && fork.left_ahead && fork.right_ahead);
     // An unknown hash contradicts nothing.
     EXPECT_TRUE(compare({entry(1, 5, 0)}, {entry(1, 5, 2)}).is_equal());
     EXPECT_TRUE(compare({}, base).right_ahead);
@@ -69,6 +71,33 @@ TEST(Frontier, MergeAndAdvanceAgreeWithTheNaiveModel) {
     }
 }
 
+// Rules F: each end of an actor's tree is an entry.
+TEST(Frontier, OfAnActorOfSeveralEndsEachCounts) {
+    const Frontier ends{entry(1, 5, 1), entry(1, 5, 2), entry(1, 7, 1), entry(2, 1)};
+    EXPECT_TRUE(is_canonical(ends));
+    Bytes bytes;
+    encode_frontier(ends, bytes);
+    EXPECT_EQ(*decode_frontier(bytes), ends);
+    EXPECT_TRUE(compare(ends, ends).is_equal());
+    Frontier fewer = ends;
+    fewer.erase(fewer.begin() + 1);
+    EXPECT_TRUE(compare(ends, fewer).left_ahead);
+    EXPECT_FALSE(compare(ends, fewer).right_ahead);
+    EXPECT_TRUE(covers(ends, fewer));
+    EXPECT_FALSE(covers(fewer, ends));
+    // A longer chain covers no other end.
+    EXPECT_FALSE(covers({entry(1, 9, 1), entry(2, 1)}, ends));
+    merge(fewer, ends);
+    EXPECT_EQ(fewer, ends);
+    Frontier forked{entry(1, 5, 1)};
+    advance(forked, entry(1, 5, 2));
+    EXPECT_EQ(forked, (Frontier{entry(1, 5, 1), entry(1, 5, 2)}));
+    advance(forked, entry(1, 6, 3));
+    advance(forked, entry(1, 6, 3));
+    advance(forked, entry(1, 8, 0));  // Of which it is not known.
+    EXPECT_EQ(forked, (Frontier{entry(1, 5, 1), entry(1, 5, 2), entry(1, 6, 3)}));
+}
+
 TEST(Frontier, AdvanceLearnsAHashThatWasNotKnown) {
     Frontier frontier{entry(1, 5, 0)};
     advance(frontier, entry(1, 5, 9));
@@ -92,7 +121,9 @@ TEST(Frontier, CodedBytesReadBackAndNothingElseDoes) {
     bytes.push_back(0);
     EXPECT_FALSE(decode_frontier(bytes));
     for (const Frontier& bad : {Frontier{entry(3, 1), entry(1, 1)},
-                                Frontier{entry(1, 1), entry(1, 2)},
+                                Frontier{entry(1, 2), entry(1, 1)},
+                                Frontier{entry(1, 2, 2), entry(1, 2, 1)},
+                                Frontier{entry(1, 2), entry(1, 2)},
                                 Frontier{entry(1, 0)},
                                 Frontier{entry(1, (std::uint64_t{1} << 53U) + 1)}}) {
         Bytes coded;

@@ -254,10 +254,13 @@ TEST(Hostile, AForgedSealChangesNothing) {
     Wire wire(a, b);
     wire.run();
     wire.on_message = [](const End&, const Bytes& bytes) {
-        const_cast<Bytes&>(bytes)[20] ^= 1U;  // In the signature of the one change that goes.
+        const bool is_change = bytes.size() > 70 && bytes[1] == 3;
+        if (is_change) const_cast<Bytes&>(bytes)[20] ^= 1U;  // In the signature.
     };
     a.host.put("d", "x", "2");
-    wire.step(wire.left, wire.right);
+    wire.run();
+    // The first time it may be that the chains have parted; the second time it is a lie.
+    EXPECT_EQ(wire.right.session->counters().resyncs, 1U);
     EXPECT_EQ(wire.right.count(Kind::refused), 1U);
     EXPECT_EQ(wire.right.last(Kind::refused)->error->code, Errc::untrusted);
     EXPECT_EQ(b.host.change_count(), 1U);

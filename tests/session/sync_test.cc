@@ -461,6 +461,7 @@ TEST(Sync, ALieAboutTheDigestRaisesTheAlarm) {
     }
 }
 
+// A host that cannot take a second branch; the engine can: tests/engine/forks_test.cc.
 TEST(Sync, AForkIsReportedAndTheRestGoesOn) {
     Peer a(1), b(2);
     b.host.impersonate(a.host);
@@ -473,14 +474,17 @@ TEST(Sync, AForkIsReportedAndTheRestGoesOn) {
     EXPECT_EQ(wire.left.count(Kind::forked), 1U);
     EXPECT_EQ(wire.right.count(Kind::forked), 1U);
     EXPECT_FALSE(wire.left.session->is_in_step());
-    EXPECT_TRUE(wire.left.session->is_settled());
     EXPECT_EQ(a.host.at("e").change_count(), 1U);
-    // One branch grows: the other side cannot verify it and leaves the document alone.
+    // One branch grows: the other side cannot verify it, says once where it stands, as the two may
+    // have parted before, and then leaves the document alone.
     a.host.put("d", "x", "a2");
     a.host.put("e", "x", "a3");
     run_all({&wire, &cb});
     EXPECT_EQ(c.host.at("e").change_count(), 2U);
     EXPECT_FALSE(wire.left.session->is_closed());
+    EXPECT_EQ(wire.right.session->counters().resyncs, 1U);
+    EXPECT_EQ(wire.right.count(Kind::refused), 1U);
+    EXPECT_TRUE(wire.left.session->is_settled());
 }
 
 TEST(Sync, AWrongBeliefIsFoundAndMended) {

@@ -129,9 +129,9 @@ Result<void> FakeDocument::check_seals(const crdt::Batch& batch,
     return {};
 }
 
-Result<crdt::ApplyReport> FakeDocument::receive(ByteView changes,
-                                                crdt::DecoderDictionary& dictionary,
-                                                std::span<const crdt::Seal> seals) {
+Result<session::DocumentPort::Received> FakeDocument::receive(ByteView changes,
+                                                              crdt::DecoderDictionary& dictionary,
+                                                              std::span<const crdt::Seal> seals) {
     crdt::Batch batch;
     JOINERY_TRY_VOID(crdt::decode_changes(changes, document_.names(), dictionary, batch));
     if (next_failure) {
@@ -150,7 +150,7 @@ Result<crdt::ApplyReport> FakeDocument::receive(ByteView changes,
     for (const crdt::Seal& seal : seals)
         seals_[{crdt::actor_of(seal.proof), seal.seq}] = seal;
     if (report.applied != 0) host_.settle(*this);
-    return report;
+    return Received{report, {}};
 }
 
 session::DocumentPort::LiveState FakeDocument::live_state() const {

@@ -33,9 +33,9 @@ class FakeDocument : public session::DocumentPort {
     Result<Missing> encode_missing(session::Frontier& theirs,
                                    crdt::EncoderDictionary& dictionary,
                                    std::size_t size_max) override;
-    Result<crdt::ApplyReport> receive(ByteView changes,
-                                      crdt::DecoderDictionary& dictionary,
-                                      std::span<const crdt::Seal> seals) override;
+    Result<Received> receive(ByteView changes,
+                             crdt::DecoderDictionary& dictionary,
+                             std::span<const crdt::Seal> seals) override;
     session::Frontier durable_frontier() const override;
 
     LiveState live_state() const override;

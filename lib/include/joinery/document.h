@@ -32,7 +32,7 @@ class TxCore;
 struct Version {
     enum class Form : std::uint8_t { head, arrival, heads, time };
     struct Head {
-        ActorId actor;
+        ActorId actor;  ///< Behind a fork the name of the branch.
         std::uint64_t seq = 0;
     };
     Form form = Form::head;
@@ -127,6 +127,9 @@ struct ChangeInfo {
     std::uint64_t arrival = 0;  ///< #N.
     ActorId actor;
     std::uint64_t seq = 0;
+    /// Where its actor has forked before it: what names its branch. A version then has it in the
+    /// actor's place.
+    std::optional<ActorId> branch;
     WallTime time{0};
     std::vector<Version::Head> dependencies;
     std::string message;
@@ -138,6 +141,22 @@ struct ChangeInfo {
     std::vector<Op> ops;
 };
 
+/// That an actor signed two histories or more, so that anybody can check it: a seal over each,
+/// which is its device's Ed25519 signature of docs/change-format.md 3.
+struct Fork {
+    struct Branch {
+        ActorId name;  ///< Stands for the actor in versions and heads.
+        /// The first change on the branch that is sealed; 0 until one is stored here.
+        std::uint64_t sealed_seq = 0;
+        ChangeHash sealed_hash;
+        Signature signature;
+    };
+    ActorId actor;
+    DeviceKey device;              ///< Whose signatures they are; zero while none is stored here.
+    std::uint64_t seq = 0;         ///< Of the changes that each branch begins with.
+    std::vector<Branch> branches;  ///< By name: two at least.
+};
+
 struct DocumentStatus {
     std::string id;
     std::uint64_t change_count = 0;
@@ -146,6 +165,7 @@ struct DocumentStatus {
     std::uint64_t stored_size = 0;    ///< Bytes in the store: changes, snapshots, seals.
     std::uint64_t pending_count = 0;  ///< Local changes that are not durable yet.
     std::vector<Version::Head> heads;
+    std::vector<Fork> forks;  ///< By actor and seq.
     Digest digest;
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/result.h"
 #include "base/store.h"
+#include "joinery/document.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -46,6 +47,12 @@ struct Damage {
 /// @p damage on one line: "log of ops/main at #17: what is wrong; what to do".
 std::string describe(const Damage& damage);
 
+/// An actor that signed two histories of a document, with seals that hold: no damage, but proof.
+struct FoundFork {
+    std::string document;
+    Fork fork;
+};
+
 /// What was looked at, and what was found.
 struct VerifyReport {
     std::uint64_t page_count = 0;  ///< Of the database; 0 for a Store that is open.
@@ -58,7 +65,8 @@ struct VerifyReport {
     std::uint64_t verified_seal_count = 0;  ///< Of these, whose signature was verified.
     std::uint64_t snapshot_count = 0;       ///< Equal to what a replay gives.
     std::uint64_t damage_count = 0;
-    std::vector<Damage> damages;  ///< The first ones, in order of document and place.
+    std::vector<Damage> damages;   ///< The first ones, in order of document and place.
+    std::vector<FoundFork> forks;  ///< By document, actor and seq.
 
     bool is_sound() const noexcept { return damage_count == 0; }
 };
