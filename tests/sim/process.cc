@@ -111,6 +111,8 @@ void Process::log(LogLevel level, std::string_view text) {
     if (level < LogLevel::warning || is_expected(text)) return;
     const bool is_renewal = text.find("of this store's own actor") != std::string_view::npos;
     if (setup_.may_be_put_back && is_renewal) return;
+    const bool is_fork = text.find("an actor has two histories") != std::string_view::npos;
+    if (setup_.may_meet_forks && is_fork) return;
     on_fault_("log: " + std::string(text));
 }
 

@@ -24,6 +24,9 @@ std::vector<std::uint64_t> seeds_from_file() {
     return seeds;
 }
 
+/// Worlds of seeds from here on have a liar in them, also where one is asked for by its seed.
+constexpr std::uint64_t kLiarSeeds = 1'000'000;
+
 std::uint64_t seed_now = 0;  // For a broken invariant, which ends the process.
 
 void say_seed(const char* condition, const char* file, int line) {
@@ -44,6 +47,7 @@ struct Outcome {
 Outcome run_seed(std::uint64_t seed, World::Options options = {}) {
     seed_now = seed;
     set_assert_handler(say_seed);
+    options.equivocates = seed >= kLiarSeeds;
     World world(seed, options);
     world.run();
     EXPECT_TRUE(world.fault().empty()) << "replay with: ./dev sim " << seed << "\n"
@@ -99,12 +103,28 @@ TEST_F(Sim, AStoreThatIsPutBackUnnoticedGivesNoNumberTwice) {
     if (std::getenv("JOINERY_SEED") != nullptr) GTEST_SKIP() << "one seed is asked for";
     World::Counts sum;
     for (std::uint64_t seed = 3000; seed < 3030 && !HasFailure(); ++seed) {
-        const World::Counts counts = run_seed(seed, {.puts_back = true}).counts;
+        const World::Counts counts =
+            run_seed(seed, {.puts_back = true, .equivocates = false}).counts;
         sum.put_backs += counts.put_backs;
         sum.renewals += counts.renewals;
     }
     EXPECT_GT(sum.put_backs, 30U);
     EXPECT_GT(sum.renewals, 15U);
+}
+
+// Rules F1 to F7: whatever somebody signs, and whomever he tells it.
+TEST_F(Sim, PeersConvergeThoughSomebodySignsSeveralHistories) {
+    if (std::getenv("JOINERY_SEED") != nullptr) GTEST_SKIP() << "one seed is asked for";
+    World::Counts sum;
+    for (std::uint64_t seed = kLiarSeeds; seed < kLiarSeeds + 40 && !HasFailure(); ++seed) {
+        const World::Counts counts = run_seed(seed).counts;
+        sum.lies += counts.lies;
+        sum.forks += counts.forks;
+        sum.changes += counts.changes;
+    }
+    EXPECT_GT(sum.lies, 400U);
+    EXPECT_GT(sum.forks, 80U);
+    std::printf("%zu lies, %zu forks and %zu changes at rest\n", sum.lies, sum.forks, sum.changes);
 }
 
 TEST_F(Sim, SeedsThatFoundAFaultFindNoneAnyMore) {

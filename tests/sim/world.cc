@@ -36,6 +36,7 @@ World::World(std::uint64_t seed, Options options)
     network_ = std::make_unique<transport::MemoryNetwork>(network_options);
     make_disks();
     make_processes();
+    if (options_.equivocates) equivocator_ = std::make_unique<Equivocator>(seed);
     for (std::size_t i = 0; i <= dice_.below(3); ++i)
         document_ids_.push_back("d" + std::to_string(i));
 }
@@ -68,6 +69,7 @@ void World::make_processes() {
         setup.snapshot_interval = dice_.pick(snapshot_intervals);
         setup.random_seed = dice_.next();
         setup.may_be_put_back = options_.puts_back;
+        setup.may_meet_forks = options_.equivocates;
         // All hang together; a few links more make rings.
         if (i != 0) setup.dials.push_back("mem://p" + std::to_string(dice_.below(i)));
         if (i > 1 && dice_.chance(40)) {
@@ -180,6 +182,7 @@ void World::edit() {
     Process::Watched* const document = process.open(dice_.pick(document_ids_), true);
     if (document == nullptr) return;
     if (dice_.chance(30)) return write_live(process, *document);
+    if (equivocator_ != nullptr && dice_.chance(15)) return lie(*document);
     test::Dice edit_dice(dice_.next());
     const auto receipt =
         document->core->transact([&](Tx& tx) { return test::edit_randomly(edit_dice, tx); },
@@ -217,6 +220,21 @@ void World::write_live(Process& process, Process::Watched& document) {
     const Errc code = done.error().code;
     if (code == Errc::not_found || code == Errc::conflict || code == Errc::malformed) return;
     fail_with("a live value was refused: " + std::string(done.error().what));
+}
+
+bool World::is_honest(const ActorId& actor) const {
+    return equivocator_ == nullptr || equivocator_->actor() != actor;
+}
+
+void World::lie(Process::Watched& document) {
+    test::Dice lie_dice(dice_.next());
+    const auto told = equivocator_->lie_to(
+        *document.core, lie_dice, WallTime(1'700'000'000'000 + now_.count() / 1'000'000));
+    note("lie about " + document.core->id());
+    ++counts_.lies;
+    // To see what it builds on, the victim may have to read its disk.
+    if (!told && told.error().code != Errc::io)
+        fail_with("a lie was refused: " + std::string(told.error().what));
 }
 
 void World::make_trouble() {

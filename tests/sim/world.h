@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "persist/memory_store.h"
+#include "sim/equivocator.h"
 #include "sim/process.h"
 #include "support/dice.h"
 #include "transport/memory_transport.h"
@@ -38,6 +39,8 @@ class World {
         /// Whether disks are put back, at checkpoints, to where they were when all their processes
         /// had ended, in a way that nothing on them tells.
         bool puts_back = false;
+        /// Whether somebody tells peers several histories of one actor.
+        bool equivocates = false;
     };
     explicit World(std::uint64_t seed, Options options);
     explicit World(std::uint64_t seed) : World(seed, Options()) {}
@@ -54,6 +57,7 @@ class World {
         std::size_t syncs = 0, syncs_answered = 0;
         std::size_t put_backs = 0, renewals = 0;
         std::size_t live_writes = 0, live_shown = 0;
+        std::size_t lies = 0, forks = 0;
     };
     const Counts& counts() const { return counts_; }
 
@@ -80,6 +84,9 @@ class World {
     void make_trouble();
     void edit();
     void write_live(Process& process, Process::Watched& document);
+    void lie(Process::Watched& document);
+    /// Whether numbers of the actor name one change each.
+    bool is_honest(const ActorId& actor) const;
     void crash(std::size_t disk);
     void start(Process& process);
     void stop(Process& process);
@@ -119,6 +126,7 @@ class World {
     std::vector<Disk> disks_;
     std::vector<std::unique_ptr<Process>> processes_;
     std::vector<std::string> document_ids_;
+    std::unique_ptr<Equivocator> equivocator_;               // None in an honest world.
     std::set<std::pair<std::string, std::string>> blocked_;  // Directions between hosts.
 
     std::set<ChangeName> receipts_;
