@@ -149,4 +149,36 @@ JsonObject& JsonObject::raw(std::string_view name, std::string_view json) {
     return *this;
 }
 
+std::string fork_json(const Fork& fork) {
+    std::vector<std::string> branches;
+    for (const Fork::Branch& branch : fork.branches) {
+        JsonObject out;
+        out.text("branch", to_hex(branch.name.view()));
+        if (branch.sealed_seq != 0) {
+            out.number("sealed_seq", branch.sealed_seq)
+                .text("sealed_hash", to_hex(branch.sealed_hash.view()))
+                .text("signature", to_hex(branch.signature.view()));
+        }
+        branches.push_back(out.str());
+    }
+    return JsonObject()
+        .text("actor", to_hex(fork.actor.view()))
+        .text("device", to_hex(fork.device.view()))
+        .number("seq", fork.seq)
+        .raw("branches", json_array(branches))
+        .str();
+}
+
+std::string fork_text(const Fork& fork) {
+    std::string text = "actor " + to_hex(fork.actor.view()) + " signed " +
+                       std::to_string(fork.branches.size()) + " histories from change " +
+                       std::to_string(fork.seq) + " on:";
+    for (const Fork::Branch& branch : fork.branches) {
+        text += " branch " + to_hex(branch.name.view());
+        if (branch.sealed_seq != 0) text += " sealed at " + std::to_string(branch.sealed_seq);
+        text += &branch != &fork.branches.back() ? "," : "";
+    }
+    return text;
+}
+
 }  // namespace joinery::tools

@@ -62,4 +62,9 @@ std::string json_string(std::string_view text);
 /// @p items, JSON already, as a JSON array.
 std::string json_array(const std::vector<std::string>& items);
 
+/// An actor's two histories, with the seals that prove them.
+std::string fork_json(const Fork& fork);
+/// The same for people: "actor ... signed 2 histories from change 3 on: ..."
+std::string fork_text(const Fork& fork);
+
 }  // namespace joinery::tools

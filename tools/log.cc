@@ -26,10 +26,10 @@ std::string json_of(const ChangeInfo& change) {
         if (op.value) out.raw("value", value_text(op.value));
         ops.push_back(out.str());
     }
-    return JsonObject()
-        .number("n", change.arrival)
-        .text("actor", to_hex(change.actor.view()))
-        .number("seq", change.seq)
+    JsonObject out;
+    out.number("n", change.arrival).text("actor", to_hex(change.actor.view()));
+    if (change.branch) out.text("branch", to_hex(change.branch->view()));
+    return out.number("seq", change.seq)
         .signed_number("time_ms", change.time.count())
         .raw("deps", json_array(deps))
         .text("message", change.message)
@@ -41,6 +41,7 @@ void print_change(const ChangeInfo& change) {
     std::string head = "#" + std::to_string(change.arrival) + "  " + format_time(change.time) +
                        "  " + to_hex(change.actor.view()).substr(0, 12) + "@" +
                        std::to_string(change.seq);
+    if (change.branch) head += " on branch " + to_hex(change.branch->view()).substr(0, 12);
     if (!change.message.empty()) head += "  " + change.message;
     print_line(head);
     constexpr std::size_t kOpsShown = 8;

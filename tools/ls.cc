@@ -10,14 +10,18 @@ std::string json_of(const DocumentStatus& status) {
     for (const Version::Head& head : status.heads) {
         heads.push_back(json_string(to_hex(head.actor.view()) + "@" + std::to_string(head.seq)));
     }
-    return JsonObject()
-        .text("id", status.id)
+    JsonObject out;
+    out.text("id", status.id)
         .number("changes", status.change_count)
         .number("actors", status.actor_count)
         .number("bytes", status.stored_size)
         .raw("heads", json_array(heads))
-        .text("digest", to_hex(status.digest.view()))
-        .str();
+        .text("digest", to_hex(status.digest.view()));
+    std::vector<std::string> forks;
+    for (const Fork& fork : status.forks)
+        forks.push_back(fork_json(fork));
+    if (!forks.empty()) out.raw("forks", json_array(forks));
+    return out.str();
 }
 
 }  // namespace
@@ -46,6 +50,8 @@ int run_ls(const Common& common) {
                    std::to_string(status->actor_count) + ", " +
                    std::to_string(status->stored_size) + " bytes, digest " +
                    to_hex(status->digest.view()).substr(0, 16));
+        for (const Fork& fork : status->forks)
+            print_line("  fork: " + fork_text(fork));
     }
     if (common.json) print_line(json_array(items));
     return kDone;

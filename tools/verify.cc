@@ -57,13 +57,19 @@ std::string json_of(const VerifyReport& found, bool deep) {
                                     .number("signatures", found.verified_seal_count)
                                     .number("snapshots", found.snapshot_count)
                                     .str();
-    return JsonObject()
-        .raw("ok", found.is_sound() ? "true" : "false")
+    JsonObject out;
+    out.raw("ok", found.is_sound() ? "true" : "false")
         .raw("deep", deep ? "true" : "false")
         .raw("checked", checked)
         .number("damage_count", found.damage_count)
-        .raw("damage", json_array(damages))
-        .str();
+        .raw("damage", json_array(damages));
+    std::vector<std::string> forks;
+    for (const FoundFork& fork : found.forks) {
+        forks.push_back(
+            JsonObject().text("document", fork.document).raw("fork", fork_json(fork.fork)).str());
+    }
+    if (!forks.empty()) out.raw("forks", json_array(forks));
+    return out.str();
 }
 
 void print_text(const VerifyReport& found, bool deep) {
@@ -78,6 +84,8 @@ void print_text(const VerifyReport& found, bool deep) {
     print_line("  index      " + std::to_string(found.index_count) + " in agreement with the log");
     print_line("  snapshots  " + std::to_string(found.snapshot_count) +
                " equal to what the log replays to");
+    for (const FoundFork& fork : found.forks)
+        print_line("fork: " + fork.document + ": " + fork_text(fork.fork));
     for (const Damage& damage : found.damages)
         print_line("damage: " + describe(damage));
     if (found.damage_count > found.damages.size()) {
