@@ -29,7 +29,8 @@ std::optional<ChangeHash> Document::remembered_hash(ChainIndex chain, std::uint6
     return std::nullopt;
 }
 
-Result<ChangeHash> Document::hash_of(ChainIndex chain, std::uint64_t seq) const {
+// Flat, for every change made one by one asks for the hash before it.
+[[gnu::flatten]] Result<ChangeHash> Document::hash_of(ChainIndex chain, std::uint64_t seq) const {
     if (seq == 0 || seq > graph_.last_seq(chain)) {
         return fail(Errc::not_found, "change that is not there", seq);
     }

@@ -137,9 +137,8 @@ class ChangeWriter {
                  Sink& sink)
         : names_(names), batch_(batch), refs_(refs), progress_(progress), sink_(sink) {}
 
-    void change(std::size_t index) {
-        const ChangeHeader& header = batch_.changes[index];
-        const ChangeLinks* links = batch_.links.empty() ? nullptr : batch_.links_of(index);
+    /// @param links  nullptr for nearly all changes.
+    void change(const ChangeHeader& header, const ChangeLinks* links) {
         const std::uint32_t actor = refs_.actor(header.chain);
         // By index: writing a name may add actors.
         const ActorProgress known = progress_.actors[actor];
@@ -150,8 +149,8 @@ class ChangeWriter {
         if (header.dependency_count != 0) flags |= kDependenciesFlag;
         if (header.message_size != 0) flags |= kMessageFlag;
         if (header.op_count == 1) flags |= kSingleOpFlag;
-        if (links != nullptr && links->after) flags |= kAfterFlag;
-        if (links != nullptr && !links->dependencies.empty()) flags |= kHashesFlag;
+        if (links != nullptr) [[unlikely]]
+            flags |= flags_of(*links);
         sink_.integer(Field::actor, actor);
         sink_.integer(Field::change_flags, flags);
         // Wraps on purpose: any two times have a difference modulo 2^64.
@@ -164,7 +163,8 @@ class ChangeWriter {
             sink_.integer(Field::counter, header.counter);
         }
         if (header.dependency_count != 0) dependencies(header);
-        if (links != nullptr) this->links(header, *links);
+        if (links != nullptr) [[unlikely]]
+            this->links(header, *links);
         if (header.message_size != 0) sink_.text(as_bytes(batch_.message_of(header)));
         std::uint64_t counter = header.counter;
         for (const Op& op : batch_.ops_of(header))
@@ -185,7 +185,11 @@ class ChangeWriter {
         }
     }
 
-    void links(const ChangeHeader& header, const ChangeLinks& links) {
+    [[gnu::noinline]] static std::uint64_t flags_of(const ChangeLinks& links) {
+        return (links.after ? kAfterFlag : 0) | (links.dependencies.empty() ? 0 : kHashesFlag);
+    }
+    // Kept out of the way of changes without links, which are nearly all.
+    [[gnu::noinline]] void links(const ChangeHeader& header, const ChangeLinks& links) {
         if (links.after) sink_.text(links.after->view());
         const std::size_t count = links.dependencies.size();
         JOINERY_ASSERT(count == 0 || count == header.dependency_count);
@@ -331,7 +335,7 @@ void write_changes(const Names& names,
     Sink sink(body);
     ChangeWriter<Sink> writer(names, batch, refs, progress, sink);
     for (std::size_t i = begin; i < end; ++i)
-        writer.change(i);
+        writer.change(batch.changes[i], batch.links.empty() ? nullptr : batch.links_of(i));
     sink.finish();
 }
 

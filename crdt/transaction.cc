@@ -336,7 +336,18 @@ Result<void> Transaction::move(ContainerIndex list, std::size_t from, std::size_
     return run(std::move(op));
 }
 
-Result<bool> Transaction::finish(std::string_view message) {
+Result<bool> Transaction::take(std::string_view message, Batch& out) {
+    JOINERY_ASSERT(open_ && out.empty());
+    JOINERY_TRY(const bool any, finish(message));
+    if (!any) return false;
+    Batch& batch = document_.outgoing_.batch;
+    batch.changes.push_back(header_);
+    out.append(batch, batch.changes.size() - 1);
+    abort();
+    return true;
+}
+
+inline Result<bool> Transaction::finish(std::string_view message) {
     if (message.size() > kMessageTextSizeMax) {
         return fail(Errc::over_limit, "message longer than 4 KiB");
     }
@@ -347,17 +358,6 @@ Result<bool> Transaction::finish(std::string_view message) {
     header_.op_count = static_cast<std::uint32_t>(op_count());
     header_.message_size = static_cast<std::uint32_t>(message.size());
     document_.outgoing_.batch.messages.append(message);
-    return true;
-}
-
-Result<bool> Transaction::take(std::string_view message, Batch& out) {
-    JOINERY_ASSERT(open_ && out.empty());
-    JOINERY_TRY(const bool any, finish(message));
-    if (!any) return false;
-    Batch& batch = document_.outgoing_.batch;
-    batch.changes.push_back(header_);
-    out.append(batch, batch.changes.size() - 1);
-    abort();
     return true;
 }
 
