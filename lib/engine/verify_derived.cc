@@ -9,8 +9,6 @@
 namespace joinery::detail {
 namespace {
 
-constexpr std::size_t kChainKeySize = 4 + ActorId::kSize + 8;
-
 /// The last seq and hash of every actor.
 bool have_equal_heads(const crdt::Document& a, const crdt::Document& b) {
     if (a.graph().change_count() != b.graph().change_count()) return false;
@@ -39,10 +37,7 @@ void DocumentCheck::compare_snapshot() {
         ++scope_.report.snapshot_count;
         return;
     }
-    add("snapshots",
-        "#" + std::to_string(record_.snapshot_count),
-        snapshot_fault(**bytes),
-        kRemedyIndex);
+    add("snapshots", arrival_name(record_.snapshot_count), snapshot_fault(**bytes), kRemedyIndex);
 }
 
 std::string DocumentCheck::snapshot_fault(ByteView bytes) {
@@ -65,29 +60,26 @@ Result<void> DocumentCheck::check_snapshots() {
         const auto arrival = arrival_of(item->key, record_.number);
         if (!arrival || *arrival != record_.snapshot_count || *arrival == 0) {
             add("snapshots",
-                arrival ? "#" + std::to_string(*arrival) : "",
+                arrival ? arrival_name(*arrival) : "",
                 "the document does not use it",
                 kRemedyLeftover);
             continue;
         }
         is_there = true;
         if (!item->value) {
-            add("snapshots", "#" + std::to_string(*arrival), "it fails its checksum", kRemedyIndex);
+            add("snapshots", arrival_name(*arrival), "it fails its checksum", kRemedyIndex);
         } else if (!is_compared_) {
             // The log does not reach it; that it can be read is what is left to see.
             const auto loaded = crdt::decode_snapshot(*item->value);
             if (loaded) continue;
             add("snapshots",
-                "#" + std::to_string(*arrival),
+                arrival_name(*arrival),
                 "it does not decode: " + std::string(loaded.error().what),
                 remedy_for(loaded.error()));
         }
     }
     if (!is_there && record_.snapshot_count != 0) {
-        add("snapshots",
-            "#" + std::to_string(record_.snapshot_count),
-            "it is missing",
-            kRemedyIndex);
+        add("snapshots", arrival_name(record_.snapshot_count), "it is missing", kRemedyIndex);
     }
     return {};
 }
@@ -100,12 +92,12 @@ void DocumentCheck::check_opening() {
         });
     if (!opened) {
         add("snapshots",
-            "#" + std::to_string(record_.snapshot_count),
+            arrival_name(record_.snapshot_count),
             "opening the document from it fails: " + std::string(opened.error().what),
             kRemedyIndex);
     } else if ((*opened)->digest() != document_->digest()) {
         add("snapshots",
-            "#" + std::to_string(record_.snapshot_count),
+            arrival_name(record_.snapshot_count),
             "opening the document from it gives another digest than replaying the log",
             kRemedyIndex);
     }
@@ -113,65 +105,16 @@ void DocumentCheck::check_opening() {
 
 // --- Index ---------------------------------------------------------------------------------------
 
-std::optional<DocumentCheck::ChainKey> DocumentCheck::chain_key(ByteView key) const {
-    if (key.size() != kChainKeySize) return std::nullopt;
-    ChainKey out;
-    std::ranges::copy(key.subspan(4, ActorId::kSize), out.actor.bytes.begin());
-    const auto seq = seq_of(key, record_.number, out.actor);
-    if (!seq) return std::nullopt;
-    out.seq = *seq;
-    return out;
-}
-
 Result<void> DocumentCheck::check_index() {
-    std::vector<std::pair<ChainKey, std::uint64_t>> wanted;
+    std::vector<IndexEntry> wanted;
     for (crdt::ChainIndex index = 0; index < chains_.size(); ++index) {
-        for (const Chain::Start& start : chains_[index].starts) {
+        for (const Chain::Start& start : chains_[index].starts)
             wanted.push_back({{document_->names().actor(index), start.seq}, start.arrival});
-        }
     }
     std::ranges::sort(wanted);
-    auto next = wanted.begin();
-    const auto miss_until = [&](const ChainKey* end) {
-        for (; next != wanted.end() && (end == nullptr || next->first < *end); ++next) {
-            add("index",
-                change_name(next->first.actor, next->first.seq),
-                "it is missing",
-                kRemedyIndex);
-        }
-    };
-    TableScan scan(scope_, Table::index, prefix());
-    while (true) {
-        JOINERY_TRY(const auto item, scan.next());
-        if (!item) break;
-        const auto at = chain_key(item->key);
-        if (!at) {
-            add("index", "", "a record's key is not of its form", kRemedyLeftover);
-            continue;
-        }
-        miss_until(&*at);
-        const bool is_wanted = next != wanted.end() && next->first == *at;
-        const std::string name = change_name(at->actor, at->seq);
-        const auto arrival =
-            item->value ? decode_arrival(*item->value)
-                        : Result<std::uint64_t>(fail(Errc::damaged, "it fails its checksum"));
-        if (!arrival) {
-            add("index", name, std::string(arrival.error().what), kRemedyIndex);
-        } else if (is_wanted && *arrival != next->second) {
-            add("index",
-                name,
-                "it leads to #" + std::to_string(*arrival + 1) + ", but the change came as #" +
-                    std::to_string(next->second + 1),
-                kRemedyIndex);
-        } else if (is_wanted) {
-            ++scope_.report.index_count;
-        } else if (!is_unreadable(*arrival)) {
-            add("index", name, "no segment of the log goes on there", kRemedyIndex);
-        }
-        if (is_wanted) ++next;
-    }
-    miss_until(nullptr);
-    return {};
+    return detail::check_index(scope_, id_, record_.number, wanted, [this](std::uint64_t arrival) {
+        return is_unreadable(arrival);
+    });
 }
 
 // --- Seals ---------------------------------------------------------------------------------------
@@ -182,12 +125,12 @@ Result<void> DocumentCheck::check_seals() {
     while (true) {
         JOINERY_TRY(const auto item, scan.next());
         if (!item) break;
-        const auto at = chain_key(item->key);
+        const auto at = chain_key(item->key, record_.number);
         if (!at) {
             add("seals", "", "a record's key is not of its form", kRemedyLeftover);
             continue;
         }
-        if (newest && newest->first.actor != at->actor) verify_seal(newest->first, newest->second);
+        if (newest && newest->first.chain != at->chain) verify_seal(newest->first, newest->second);
         newest.reset();
         ++scope_.report.seal_count;
         const auto seal = check_seal_record(*at, *item);
@@ -213,10 +156,10 @@ Result<void> DocumentCheck::check_seals() {
 
 std::optional<crdt::Seal> DocumentCheck::check_seal_record(const ChainKey& at,
                                                            const TableScan::Item& item) {
-    const std::string name = change_name(at.actor, at.seq);
+    const std::string name = change_name(at.chain, at.seq);
     // What stands in a segment that cannot be read was reported there.
     if (!mark_sealed(at) && unreadable_.empty()) {
-        const bool is_there = hash_at(at.actor, at.seq).has_value();
+        const bool is_there = hash_at(at.chain, at.seq).has_value();
         add("seals",
             name,
             is_there ? "no flush of the log ends there" : "the log has no such change",
@@ -234,7 +177,7 @@ std::optional<crdt::Seal> DocumentCheck::check_seal_record(const ChainKey& at,
             remedy_for(seal.error()));
         return std::nullopt;
     }
-    if (seal->seq != at.seq || crdt::actor_of(seal->proof) != at.actor) {
+    if (seal->seq != at.seq || crdt::actor_of(seal->proof) != at.chain) {
         add("seals", name, "it is another change's", kRemedyReplace);
         return std::nullopt;
     }
@@ -242,7 +185,7 @@ std::optional<crdt::Seal> DocumentCheck::check_seal_record(const ChainKey& at,
 }
 
 bool DocumentCheck::mark_sealed(const ChainKey& at) {
-    const crdt::ChainIndex index = document_->names().find_actor(at.actor);
+    const crdt::ChainIndex index = document_->names().find_actor(at.chain);
     if (index >= chains_.size()) return false;
     auto& ends = chains_[index].ends;
     const auto end = std::ranges::lower_bound(ends, at.seq, {}, &Chain::End::seq);
@@ -252,8 +195,8 @@ bool DocumentCheck::mark_sealed(const ChainKey& at) {
 }
 
 void DocumentCheck::verify_seal(const ChainKey& at, const crdt::Seal& seal) {
-    const std::string name = change_name(at.actor, at.seq);
-    const auto hash = hash_at(at.actor, at.seq);
+    const std::string name = change_name(at.chain, at.seq);
+    const auto hash = hash_at(at.chain, at.seq);
     if (!hash) return;  // Reported already.
     ++scope_.report.verified_seal_count;
     if (!crdt::check_seal(seal, id_, *hash)) {
@@ -263,7 +206,7 @@ void DocumentCheck::verify_seal(const ChainKey& at, const crdt::Seal& seal) {
                    kRemedyReplace);
     }
     if (!crdt::is_seed(seal.proof)) return;
-    const Chain* chain = find_chain(at.actor);
+    const Chain* chain = find_chain(at.chain);
     if (at.seq == 1 && chain != nullptr && chain->seed && *chain->seed) return;
     const bool is_known = at.seq == 1 && chain != nullptr && chain->seed.has_value();
     add("seals",

@@ -10,8 +10,6 @@ namespace {
 constexpr const char* kWrongEntry =
     "the hash that its segment gives for a change before it is not that change's";
 
-std::string arrival_name(std::uint64_t arrival) { return "#" + std::to_string(arrival); }
-
 std::string missing_changes(std::uint64_t begin, std::uint64_t end) {
     if (end - begin == 1) return "the change is missing";
     return std::to_string(end - begin) + " changes are missing, to " + arrival_name(end);

@@ -5,7 +5,7 @@
 
 #include "crdt/document.h"
 #include "engine/history.h"
-#include "engine/verify_scope.h"
+#include "engine/verify_index.h"
 
 #include <cstdint>
 #include <optional>
@@ -45,12 +45,6 @@ class DocumentCheck {
         bool is_in_flush = false;
         std::optional<Result<void>> seed;  ///< What was found where its seal says it is one.
     };
-    /// A record of the index or of the seals, taken apart.
-    struct ChainKey {
-        ActorId actor;
-        std::uint64_t seq = 0;
-        friend auto operator<=>(const ChainKey&, const ChainKey&) = default;
-    };
 
     // The log.
     Result<void> walk_log();
@@ -88,7 +82,6 @@ class DocumentCheck {
     bool is_unreadable(std::uint64_t arrival) const;
     Chain& chain_of(crdt::ChainIndex index);
     const Chain* find_chain(const ActorId& actor) const;
-    std::optional<ChainKey> chain_key(ByteView key) const;
     Bytes prefix() const;
     void add(const char* where, std::string change, std::string what, const char* remedy);
     std::string name_of(const crdt::ChangeHeader& change) const;

@@ -4,15 +4,12 @@
 
 #include <algorithm>
 #include <set>
+#include <vector>
 
 namespace joinery::detail {
 namespace {
 
 using NodeIndex = ForkedLog::NodeIndex;
-
-constexpr std::size_t kChainKeySize = 4 + ActorId::kSize + 8;
-
-std::string arrival_name(std::uint64_t arrival) { return "#" + std::to_string(arrival); }
 
 }  // namespace
 
@@ -161,76 +158,34 @@ Result<void> ForkedCheck::check_snapshots() {
 
 // --- Index and seals -----------------------------------------------------------------------------
 
-std::optional<ForkedCheck::ChainKey> ForkedCheck::chain_key(ByteView key) const {
-    if (key.size() != kChainKeySize) return std::nullopt;
-    ChainKey out;
-    std::ranges::copy(key.subspan(4, ActorId::kSize), out.first.bytes.begin());
-    const auto seq = seq_of(key, record_.number, out.first);
-    if (!seq) return std::nullopt;
-    out.second = *seq;
-    return out;
-}
-
 Result<void> ForkedCheck::check_index() {
-    std::set<ChainKey> found;
-    TableScan scan(scope_, Table::index, document_prefix(record_.number));
-    while (true) {
-        JOINERY_TRY(const auto item, scan.next());
-        if (!item) break;
-        const auto at = chain_key(item->key);
-        if (!at) {
-            add("index", "", "a record's key is not of its form", kRemedyLeftover);
-            continue;
-        }
-        found.insert(*at);
-        const std::string name = change_name(at->first, at->second);
-        const auto wanted = starts_.find(*at);
-        const auto arrival =
-            item->value ? decode_arrival(*item->value)
-                        : Result<std::uint64_t>(fail(Errc::damaged, "it fails its checksum"));
-        if (!arrival) {
-            add("index", name, std::string(arrival.error().what), kRemedyIndex);
-        } else if (wanted == starts_.end()) {
-            if (is_whole_) add("index", name, "no segment of the log goes on there", kRemedyIndex);
-        } else if (*arrival != wanted->second) {
-            add("index",
-                name,
-                "it leads to " + arrival_name(*arrival + 1) + ", but the change came as " +
-                    arrival_name(wanted->second + 1),
-                kRemedyIndex);
-        } else {
-            ++scope_.report.index_count;
-        }
-    }
-    for (const auto& [key, arrival] : starts_) {
-        if (found.contains(key)) continue;
-        add("index", change_name(key.first, key.second), "it is missing", kRemedyIndex);
-    }
-    return {};
+    const std::vector<IndexEntry> wanted(starts_.begin(), starts_.end());
+    return detail::check_index(
+        scope_, id_, record_.number, wanted, [this](std::uint64_t) { return !is_whole_; });
 }
 
 Result<void> ForkedCheck::check_seals() {
     std::set<ChainKey> found;
     std::map<ActorId, std::uint64_t> newest;
     for (const auto& [key, index] : sealed_)
-        newest[key.first] = std::max(newest[key.first], key.second);
+        newest[key.chain] = std::max(newest[key.chain], key.seq);
     TableScan scan(scope_, Table::seals, document_prefix(record_.number));
     while (true) {
         JOINERY_TRY(const auto item, scan.next());
         if (!item) break;
-        const auto at = chain_key(item->key);
+        const auto at = chain_key(item->key, record_.number);
         if (!at) {
             add("seals", "", "a record's key is not of its form", kRemedyLeftover);
             continue;
         }
         found.insert(*at);
         ++scope_.report.seal_count;
-        check_seal(*at, *item, newest[at->first] == at->second);
+        check_seal(*at, *item, newest[at->chain] == at->seq);
     }
     for (const auto& [key, index] : sealed_) {
         if (found.contains(key)) continue;
         add("seals",
-            change_name(key.first, key.second),
+            change_name(key.chain, key.seq),
             "it is missing, so that peers refuse the changes up to it",
             kRemedyReplace);
     }
@@ -238,7 +193,7 @@ Result<void> ForkedCheck::check_seals() {
 }
 
 void ForkedCheck::check_seal(const ChainKey& at, const TableScan::Item& item, bool is_newest) {
-    const std::string name = change_name(at.first, at.second);
+    const std::string name = change_name(at.chain, at.seq);
     const auto refuse = [&](const std::string& what, const char* remedy) {
         add("seals", name, what, remedy);
     };
@@ -256,7 +211,7 @@ void ForkedCheck::check_seal(const ChainKey& at, const TableScan::Item& item, bo
     const auto& change = log_.node(sealed->second);
     const crdt::ForkedDocument& document = log_.document();
     const ActorId& actor = document.names().actor(change.actor);
-    if (seal->seq != at.second || crdt::actor_of(seal->proof) != actor) {
+    if (seal->seq != at.seq || crdt::actor_of(seal->proof) != actor) {
         return refuse("it is another change's", kRemedyReplace);
     }
     // Those before it are vouched for by the newest; but of a fork each branch's first is proof.

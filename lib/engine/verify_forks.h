@@ -5,12 +5,11 @@
 #pragma once
 
 #include "engine/forked_log.h"
-#include "engine/verify_scope.h"
+#include "engine/verify_index.h"
 
 #include <cstdint>
 #include <map>
 #include <string>
-#include <utility>
 
 namespace joinery::detail {
 
@@ -23,9 +22,6 @@ class ForkedCheck {
     Result<void> run();
 
   private:
-    /// (name of the chain in the tables, seq), as keys of index and seals end.
-    using ChainKey = std::pair<ActorId, std::uint64_t>;
-
     Result<void> walk_log();
     /// False where the log cannot be followed any further.
     bool check_item(const TableScan::Item& item);
@@ -37,7 +33,6 @@ class ForkedCheck {
     void check_seal(const ChainKey& at, const TableScan::Item& item, bool is_newest);
     void add_forks();
     Result<void> check_snapshots();
-    std::optional<ChainKey> chain_key(ByteView key) const;
     void add(const char* where, std::string change, std::string what, const char* remedy);
 
     CheckScope& scope_;

@@ -45,6 +45,9 @@ inline std::string change_name(const ActorId& actor, std::uint64_t seq) {
     return to_hex(actor.view()) + "@" + std::to_string(seq);
 }
 
+/// "#N": the Nth change to arrive, from 1.
+inline std::string arrival_name(std::uint64_t number) { return "#" + std::to_string(number); }
+
 /// The records of a table whose keys begin with a prefix, those that fail their checksum too.
 class TableScan {
   public:
