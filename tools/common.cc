@@ -23,6 +23,12 @@ int report(std::string_view what, std::string_view why) {
 
 int report(std::string_view what, const Error& error) { return report(what, error.what); }
 
+std::string count_of(std::uint64_t count, std::string_view one) {
+    std::string text = std::to_string(count) + " " + std::string(one);
+    if (count != 1) text += one.ends_with('x') ? "es" : "s";
+    return text;
+}
+
 void print_line(std::string_view text) { std::cout << text << '\n'; }
 
 std::unique_ptr<Peer> open_peer(const Common& common, bool create, std::string name) {

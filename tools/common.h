@@ -20,6 +20,9 @@ int report(std::string_view what, std::string_view why);
 /// Prints @p text and a newline on standard output.
 void print_line(std::string_view text);
 
+/// "1 change", "12 changes".
+std::string count_of(std::uint64_t count, std::string_view one);
+
 /// Opens the store that @p common names, made if @p create; prints the error where there is one.
 std::unique_ptr<Peer> open_peer(const Common& common, bool create, std::string name = {});
 

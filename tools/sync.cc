@@ -21,9 +21,8 @@ int run_sync(const Common& common, const SyncArguments& arguments) {
                        .str());
         return kDone;
     }
-    print_line(std::to_string(report_of->document_count) +
-               (report_of->document_count == 1 ? " document" : " documents") +
-               " in step; received " + std::to_string(report_of->received_count) + " changes in " +
+    print_line(count_of(report_of->document_count, "document") + " in step; received " +
+               std::to_string(report_of->received_count) + " changes in " +
                std::to_string(report_of->received_size) + " bytes, sent " +
                std::to_string(report_of->sent_count) + " changes in " +
                std::to_string(report_of->sent_size) + " bytes");

@@ -8,13 +8,6 @@
 namespace joinery::tools {
 namespace {
 
-/// "1 change", "12 changes".
-std::string count_of(std::uint64_t count, std::string_view one) {
-    std::string text = std::to_string(count) + " " + std::string(one);
-    if (count != 1) text += one.ends_with('x') ? "es" : "s";
-    return text;
-}
-
 /// A line on the terminal that is overwritten, as whole percents pass; nothing anywhere else.
 class ProgressLine {
   public:
