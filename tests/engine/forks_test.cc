@@ -63,6 +63,15 @@ class ForksTest : public CoreTest {
         EXPECT_EQ(twin.core->author().actor, author.actor);
         return twin;
     }
+    /// Two peers of one actor, which after a first put of /x in common put 1 and 2 there.
+    std::pair<Peer, Peer> make_forked() {
+        Peer m = make_peer();
+        put(m, "/x", 0);
+        Peer twin = make_twin(m);
+        put(m, "/x", 1);
+        put(twin, "/x", 2);
+        return {std::move(m), std::move(twin)};
+    }
     void reopen(Peer& peer) {
         peer.core.reset();
         peer.core = open(*peer.disk);
@@ -255,12 +264,8 @@ TEST_F(ForksTest, WhoHasBothWritesOnAndOthersFollow) {  // F3, F6, F7
 }
 
 TEST_F(ForksTest, TheTwinsThemselvesLearnOfEachOtherAndGoOnAsOthers) {
-    Peer m = make_peer();
-    put(m, "/x", 0);
-    Peer twin = make_twin(m);
+    auto [m, twin] = make_forked();
     const ActorId actor = m.core->author().actor;
-    put(m, "/x", 1);
-    put(twin, "/x", 2);
     sync(m, twin);
     expect_equal({&m, &twin});
     EXPECT_NE(m.core->author().actor, actor);
@@ -326,11 +331,7 @@ TEST_F(ForksTest, ThreeBranchesAndAForkOfAFork) {  // F2
 }
 
 TEST_F(ForksTest, ASnapshotGoesWithTheFirstBranchAndNoneIsMade) {
-    Peer m = make_peer();
-    put(m, "/x", 0);
-    Peer twin = make_twin(m);
-    put(m, "/x", 1);
-    put(twin, "/x", 2);
+    auto [m, twin] = make_forked();
     Peer b = make_peer();
     sync(m, b);
     ASSERT_EQ(*b.core->make_snapshots(1), 1U);
@@ -420,12 +421,8 @@ TEST_F(ForksTest, ALiveRegisterStaysWithItsObject) {  // I2
 }
 
 TEST_F(ForksTest, VersionsNameBranches) {
-    Peer m = make_peer();
-    put(m, "/x", 0);
-    Peer twin = make_twin(m);
+    auto [m, twin] = make_forked();
     const ActorId actor = m.core->author().actor;
-    put(m, "/x", 1);
-    put(twin, "/x", 2);
     Peer b = make_peer();
     sync(m, b);
     sync(twin, b);
@@ -498,11 +495,7 @@ TEST_F(ForksTest, TheSealsOfBothBranchesProveIt) {
 }
 
 TEST_F(ForksTest, DamageInAForkedDocumentIsFound) {
-    Peer m = make_peer();
-    put(m, "/x", 0);
-    Peer twin = make_twin(m);
-    put(m, "/x", 1);
-    put(twin, "/x", 2);
+    auto [m, twin] = make_forked();
     Peer b = make_peer();
     sync(m, b);
     sync(twin, b);
