@@ -216,10 +216,9 @@ class DocumentCore : public session::DocumentPort,
 
     // Where an actor has forked: document_forks.cc.
     using Resolved = crdt::ForkedDocument::Resolved;
-    /// All that is here as a document with forks, not shown yet: the log as @p record has it, and
-    /// what is not stored yet.
-    Result<std::unique_ptr<ForkedLog>> make_forked(StoreReader& reader,
-                                                   const DocumentRecord& record);
+    /// Brings linked_ up to the log as @p record has it, and what is not stored yet.
+    Result<void> load_linked(StoreReader& reader, const DocumentRecord& record);
+    Result<void> fill_linked(StoreReader& reader, const DocumentRecord& record);
     void put_in_place(std::unique_ptr<ForkedLog> forked);
     /// The view is about to be made anew: those who watch get the difference.
     void keep_view();
@@ -288,8 +287,11 @@ class DocumentCore : public session::DocumentPort,
     mutable std::mutex mutex_;
     std::unique_ptr<crdt::Document> plain_;  ///< The document, while no actor has forked.
     std::unique_ptr<ForkedLog> forked_;      ///< The document, once one has.
-    crdt::Document* document_ = nullptr;     ///< What either shows.
-    SealsByHash unstored_seals_;  ///< In a document with forks, of unstored_ and writing_.
+    /// All of plain_ as it would be with forks, not shown: from one change with links to the next,
+    /// for each is to be looked up in the whole history.
+    std::unique_ptr<ForkedLog> linked_;
+    crdt::Document* document_ = nullptr;  ///< What plain_ or forked_ shows.
+    SealsByHash unstored_seals_;          ///< In a document with forks, of unstored_ and writing_.
     std::optional<PlainObject> view_before_;       ///< Shown before the view was made anew.
     std::vector<crdt::ContainerIndex> live_maps_;  ///< By the numbers of live_slot().
     DocumentRecord record_;

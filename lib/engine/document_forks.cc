@@ -41,12 +41,26 @@ crdt::ContainerIndex find_again(const crdt::Names& from,
 
 // --- From one without forks ----------------------------------------------------------------------
 
-Result<std::unique_ptr<ForkedLog>> DocumentCore::make_forked(StoreReader& reader,
-                                                             const DocumentRecord& record) {
-    // The names keep their numbers, so what sessions know of them stays good.
-    auto forked = std::make_unique<ForkedLog>(id_, document_->names());
-    JOINERY_TRY_VOID(forked->load(reader, record.number, record.change_count));
-    crdt::ForkedDocument& document = forked->document();
+Result<void> DocumentCore::load_linked(StoreReader& reader, const DocumentRecord& record) {
+    // The names keep their numbers, so what sessions know of them stays good: each side takes the
+    // other's, which are its own and more.
+    if (linked_ == nullptr) {
+        linked_ = std::make_unique<ForkedLog>(id_, document_->names());
+    } else {
+        linked_->document().names() = document_->names();
+    }
+    const auto loaded = fill_linked(reader, record);
+    if (!loaded) {
+        linked_.reset();
+        return loaded;
+    }
+    document_->names() = linked_->document().names();
+    return {};
+}
+
+Result<void> DocumentCore::fill_linked(StoreReader& reader, const DocumentRecord& record) {
+    JOINERY_TRY_VOID(linked_->load(reader, record.number, record.change_count));
+    crdt::ForkedDocument& document = linked_->document();
     // What is not stored is of one branch of each actor: the one that has been here.
     std::map<std::pair<crdt::ChainIndex, std::uint64_t>, ChangeHash> queued;
     const auto hash_of = [&](crdt::ChainIndex chain, std::uint64_t seq) -> Result<ChangeHash> {
@@ -54,7 +68,7 @@ Result<std::unique_ptr<ForkedLog>> DocumentCore::make_forked(StoreReader& reader
         if (const auto at = queued.find({chain, seq}); at != queued.end()) return at->second;
         if (stored_of(chain).seq == seq) return stored_of(chain).hash;
         if (const NodeIndex only = document.find_only(chain, seq); only != kNone) {
-            return forked->node(only).hash;
+            return linked_->node(only).hash;
         }
         return document_->hash_of(chain, seq);
     };
@@ -75,7 +89,7 @@ Result<std::unique_ptr<ForkedLog>> DocumentCore::make_forked(StoreReader& reader
             }
         }
     }
-    return forked;
+    return {};
 }
 
 void DocumentCore::put_in_place(std::unique_ptr<ForkedLog> forked) {
@@ -117,11 +131,11 @@ void DocumentCore::keep_view() {
 Result<session::DocumentPort::Received> DocumentCore::take_linked(
     crdt::Batch& batch, std::span<const crdt::Seal> seals) {
     JOINERY_TRY(const auto reader, context_.store.read());
-    JOINERY_TRY(auto forked, make_forked(*reader, is_new_ ? DocumentRecord{} : record_));
-    crdt::ForkedDocument& document = forked->document();
+    JOINERY_TRY_VOID(load_linked(*reader, is_new_ ? DocumentRecord{} : record_));
+    crdt::ForkedDocument& document = linked_->document();
     JOINERY_TRY(const auto changes, document.resolve(batch));
     // Nobody makes us replay the document who cannot show a seal for it.
-    JOINERY_TRY(auto checked, check_forked_seals(*forked, batch, changes, seals));
+    JOINERY_TRY(auto checked, check_forked_seals(*linked_, batch, changes, seals));
     Received received;
     const auto first_new = static_cast<NodeIndex>(document.nodes().size());
     for (std::size_t i = 0; i < changes.size(); ++i) {
@@ -136,7 +150,7 @@ Result<session::DocumentPort::Received> DocumentCore::take_linked(
     }
     JOINERY_TRY_VOID(document.show());
     keep_view();
-    put_in_place(std::move(forked));
+    put_in_place(std::move(linked_));
     queue_forked(batch, changes, std::move(checked));
     look_for_own_since(first_new);
     received.ends = ends_of(changes);
@@ -279,7 +293,8 @@ Result<bool> DocumentCore::absorb_forked(StoreReader& reader, const DocumentReco
         take_outgoing();
         const crdt::ChainIndex own = document_->names().find_actor(author_.actor);
         const std::uint64_t known = own != kNone ? document_->graph().last_seq(own) : 0;
-        JOINERY_TRY(auto forked, make_forked(reader, record));
+        JOINERY_TRY_VOID(load_linked(reader, record));
+        auto forked = std::move(linked_);
         JOINERY_TRY_VOID(forked->document().show());
         put_in_place(std::move(forked));
         for (const auto& change : forked_->document().nodes()) {

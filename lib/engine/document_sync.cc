@@ -244,6 +244,7 @@ Result<session::DocumentPort::Received> DocumentCore::take_changes(
     if (forked_) return take_forked(batch, seals);
     Received received;
     if (batch.links.empty()) {
+        linked_.reset();
         JOINERY_TRY(received.report, take_plain(batch, seals));
     } else {
         JOINERY_TRY(received, take_linked(batch, seals));
@@ -357,6 +358,8 @@ void DocumentCore::hear(session::Frontier& theirs, Hearing how) {
         const std::lock_guard lock(mutex_);
         look_for_own(theirs);
         if (!forked_) {
+            // What came with links has come: the next exchange begins, or this one is over.
+            linked_.reset();
             look_for_branches(theirs, how);
         } else {
             forked_->doubt(theirs, how == Hearing::in_doubt);
@@ -429,6 +432,7 @@ Result<session::DocumentPort::Received> DocumentCore::take_in(ByteView changes,
         if (!taken) {
             // What was refused must not fill the memory with names. The caller drops the
             // dictionary.
+            linked_.reset();
             change_names().truncate(names_before);
             if (!forked_) document_->mutable_state().forget_truncated_names();
             view_before_.reset();
