@@ -56,7 +56,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("build", type=pathlib.Path, help="a configured and built Meson build directory")
     parser.add_argument("pattern", nargs="?", default="", help="what to run; everything without it")
-    parser.add_argument("--slow", action="store_true", help="also the tests of the suite 'slow'")
+    parser.add_argument("--fast", action="store_true", help="leave out the tests of the suite 'slow'")
     parser.add_argument("--timeout-multiplier", default="1", help="for sanitizer builds")
     return parser.parse_intermixed_args()
 
@@ -72,7 +72,7 @@ def introspect(build):
 
 def wanted_suite(test, options):
     # A test that is asked for by a pattern runs, however slow.
-    return options.slow or options.pattern or not in_suite(test, SLOW_SUITE)
+    return not options.fast or options.pattern or not in_suite(test, SLOW_SUITE)
 
 
 def in_suite(test, suite):
