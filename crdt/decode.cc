@@ -18,7 +18,6 @@ class ChangeReader {
         : source_(source), names_(names), dictionary_(dictionary), batch_(batch) {}
 
     void change() {
-        ChangeHeader header;
         const std::uint32_t actor = reference(Field::actor, dictionary_.actors.size());
         const std::uint64_t flags = source_.integer(Field::change_flags);
         if (flags > kAllChangeFlags) source_.refuse(Errc::unsupported, "unknown flag of a change");
@@ -27,6 +26,8 @@ class ChangeReader {
         const ActorProgress known = progress.actors[actor];
         const auto difference =
             static_cast<std::uint64_t>(zigzag_inverse(source_.integer(Field::time)));
+        // Made where it stays, as its operations are: what fails takes the whole batch with it.
+        ChangeHeader& header = batch_.changes.emplace_back();
         header.time_ms = static_cast<std::int64_t>(
             static_cast<std::uint64_t>(progress.last_time_ms) + difference);
         std::size_t op_count = 1;
@@ -58,7 +59,6 @@ class ChangeReader {
         if (!source_.ok()) return;
         progress.last_time_ms = header.time_ms;
         progress.actors[actor] = {header.seq, header.counter + header.op_count};
-        batch_.changes.push_back(header);
     }
 
   private:
@@ -119,7 +119,7 @@ class ChangeReader {
 
     void links(const ChangeHeader& header, std::uint64_t flags) {
         ChangeLinks links;
-        links.change = batch_.changes.size();
+        links.change = batch_.changes.size() - 1;
         if ((flags & kAfterFlag) != 0) links.after = hash_prefix();
         if ((flags & kHashesFlag) != 0 && header.dependency_count == 0) {
             refuse("hashes of no dependencies");
@@ -151,7 +151,6 @@ class ChangeReader {
 
     void operation(const ChangeHeader& header, std::uint32_t actor, std::uint64_t counter) {
         const std::uint64_t head = source_.integer(Field::op_head);
-        // Made where it stays: what fails takes the whole batch with it.
         Op& op = batch_.ops.emplace_back();
         op.kind = static_cast<OpKind>(head & kHeadKindBits);
         const std::uint64_t type = (head >> kHeadTypeShift) & kHeadTypeBits;

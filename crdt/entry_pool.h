@@ -51,7 +51,7 @@ class EntryPool {
     std::span<const Entry> entries(const Block& block) const noexcept {
         return {block.empty() ? nullptr : at(block.first_), block.count_};
     }
-    void push(Block& block, Entry entry) {
+    void push(Block& block, Entry&& entry) {
         if (block.count_ == 0 || block.count_ == 1U << block.class_) grow(block);
         at(block.first_)[block.count_] = std::move(entry);
         block.count_ = (block.count_ + 1) & kCountMask;

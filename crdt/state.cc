@@ -259,7 +259,7 @@ void State::container_count_changed(ContainerIndex container, bool more) {
 
 // --- Entries -------------------------------------------------------------------------------------
 
-void State::add_entry_quietly(SlotIndex slot, Entry entry) {
+void State::add_entry_quietly(SlotIndex slot, Entry&& entry) {
     Slot& s = slots_[slot];
     const bool was_present = s.is_present();
     if (!s.has_entry()) {
@@ -295,20 +295,20 @@ Entry State::remove_entry_quietly(SlotIndex slot, std::size_t index) {
     return removed;
 }
 
-void State::add_entry(ContainerIndex container, std::uint32_t key, Entry entry) {
+void State::add_entry(ContainerIndex container, std::uint32_t key, Entry&& entry) {
     // Before the slot is there: what is touched first is what its ancestors showed.
     touch(container, key);
     add_entry(ensure_slot(container, key), std::move(entry));
 }
 
-void State::add_entry(SlotIndex slot, Entry entry) {
+void State::add_entry(SlotIndex slot, Entry&& entry) {
     const ContainerIndex container = slots_[slot].container;
     const std::uint32_t key = slots_[slot].key;
     touch(container, key);
-    Entry inverse;
-    inverse.chain = entry.chain;
-    inverse.counter = entry.counter;
-    journal_.push_back({Undo::remove_entry, container, key, std::move(inverse)});
+    // Made where it stays: this is done for every put that comes.
+    JournalRecord& undo = journal_.emplace_back(Undo::remove_entry, container, key);
+    undo.entry.chain = entry.chain;
+    undo.entry.counter = entry.counter;
     add_entry_quietly(slot, std::move(entry));
 }
 

@@ -156,9 +156,9 @@ class State {
     }
 
     // --- Primitives: each notes its inverse in the journal ---------------------------------------
-    void add_entry(ContainerIndex container, std::uint32_t key, Entry entry);
+    void add_entry(ContainerIndex container, std::uint32_t key, Entry&& entry);
     /// The same, at a slot that is there.
-    void add_entry(SlotIndex slot, Entry entry);
+    void add_entry(SlotIndex slot, Entry&& entry);
     /// Removes the entry of @p slot: 0 is the winner, n the alternative n - 1.
     void remove_entry(SlotIndex slot, std::size_t index);
     /// Replaces the only entry of a slot.
@@ -266,7 +266,7 @@ class State {
     }
     void touch(ContainerIndex container, std::uint32_t key);
     void undo_one(JournalRecord& record);
-    void add_entry_quietly(SlotIndex slot, Entry entry);
+    void add_entry_quietly(SlotIndex slot, Entry&& entry);
     Entry remove_entry_quietly(SlotIndex slot, std::size_t index);
     void set_cell_quietly(ContainerIndex counter,
                           ChainIndex chain,

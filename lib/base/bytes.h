@@ -38,9 +38,16 @@ struct FixedBytes {
     static constexpr std::size_t kSize = N;
     ByteView view() const noexcept { return bytes; }
     bool is_zero() const noexcept {
-        std::uint8_t any = 0;
-        for (const std::uint8_t byte : bytes)
-            any |= byte;
+        // By words: it is asked for every change's hash and every container's.
+        std::uint64_t any = 0;
+        std::size_t at = 0;
+        for (; at + sizeof any <= N; at += sizeof any) {
+            std::uint64_t word = 0;
+            std::memcpy(&word, bytes.data() + at, sizeof word);
+            any |= word;
+        }
+        for (; at < N; ++at)
+            any |= bytes[at];
         return any == 0;
     }
 
