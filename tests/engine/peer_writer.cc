@@ -1,6 +1,7 @@
 // A process that writes through a Peer, for the tests to kill. Arguments: directory, document,
 // how many changes (0: until killed). Each change increments /count and puts /made/ACTOR-N; after
-// each flush it prints one line: ACTOR N.
+// each flush it prints one line: ACTOR N. It keeps the store open until its input ends, so that its
+// actor is not free for a process that starts later.
 
 #include "joinery/peer.h"
 
@@ -42,6 +43,8 @@ int main(int argc, char** argv) {
     const auto peer = Peer::open(*std::move(store));
     if (!peer) return 4;
     const auto done = write_changes(**peer, argv[2], std::strtoull(argv[3], nullptr, 10));
+    while (std::getchar() != EOF) {
+    }
     if (!done) std::fprintf(stderr, "%s\n", std::string(done.error().what).c_str());
     return done ? 0 : 5;
 }

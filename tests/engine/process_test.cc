@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
+#include <fcntl.h>
 #include <filesystem>
 #include <gtest/gtest.h>
 #include <mutex>
@@ -26,13 +27,14 @@ using std::chrono_literals::operator""s;
 class WriterProcess {
   public:
     WriterProcess(const std::filesystem::path& store, const std::string& count) {
+        // Each end is closed in every process that is started later: else its input never ended.
         int ends[2];
-        if (::pipe(ends) != 0) std::abort();
+        int input[2];
+        if (::pipe2(ends, O_CLOEXEC) != 0 || ::pipe2(input, O_CLOEXEC) != 0) std::abort();
         id_ = ::fork();
         if (id_ == 0) {
+            ::dup2(input[0], STDIN_FILENO);
             ::dup2(ends[1], STDOUT_FILENO);
-            ::close(ends[0]);
-            ::close(ends[1]);
             ::execl(JOINERY_PEER_WRITER,
                     JOINERY_PEER_WRITER,
                     store.c_str(),
@@ -41,7 +43,9 @@ class WriterProcess {
                     static_cast<char*>(nullptr));
             ::_exit(127);
         }
+        ::close(input[0]);
         ::close(ends[1]);
+        input_ = input[1];
         output_ = ::fdopen(ends[0], "r");
     }
     WriterProcess(const WriterProcess&) = delete;
@@ -62,11 +66,21 @@ class WriterProcess {
         if (std::fscanf(output_, "%63s %lld", actor, &count) != 2) return {};
         return {actor, count};
     }
+    /// Reads reports up to that of @p count, which the process was given; it stays with its store
+    /// open. False if it ended before.
+    bool has_written(std::int64_t count) {
+        Report report = next();
+        while (report.count != 0 && report.count != count)
+            report = next();
+        return report.count == count;
+    }
     void kill() {
         ::kill(id_, SIGKILL);
         wait();
     }
+    /// Lets the process close its store, and gives its exit status.
     int wait() {
+        ::close(std::exchange(input_, -1));
         int status = 0;
         ::waitpid(std::exchange(id_, 0), &status, 0);
         return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -74,6 +88,7 @@ class WriterProcess {
 
   private:
     pid_t id_ = 0;
+    int input_ = -1;
     std::FILE* output_ = nullptr;
 };
 
@@ -151,6 +166,9 @@ TEST_F(PeerProcesses, TwoProcessesWriteToOneStoreAndAThirdSeesAllOfIt) {
             document.transact([](Tx& tx) { return tx.increment("/count", 1); }).has_value());
         ASSERT_TRUE(peer->flush().has_value());
     }
+    // Neither ends before the other has begun: it would have left its actor to it.
+    EXPECT_TRUE(one.has_written(60));
+    EXPECT_TRUE(two.has_written(60));
     EXPECT_EQ(one.wait(), 0);
     EXPECT_EQ(two.wait(), 0);
     {
