@@ -33,6 +33,8 @@ inline constexpr std::size_t kHaveCountMax = 256;
 inline constexpr std::uint64_t kOptionalType = 0x40;
 /// Feature bits of a hello. What both sides set is in force.
 inline constexpr std::uint64_t kLiveFeature = 1;
+/// Those that this build has.
+inline constexpr std::uint64_t kFeatures = kLiveFeature;
 /// Bytes of the batches of one message of live values.
 inline constexpr std::size_t kLiveSizeMax = std::size_t{1} << 20U;
 

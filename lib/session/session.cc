@@ -261,7 +261,7 @@ bool Session::write_next(Bytes& out) {
 
 Hello Session::hello() const {
     Hello hello;
-    hello.features = kLiveFeature;
+    hello.features = kFeatures;
     hello.name = options_.name;
     hello.device = options_.device;
     hello.patterns = patterns_.list();
