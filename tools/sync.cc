@@ -22,10 +22,10 @@ int run_sync(const Common& common, const SyncArguments& arguments) {
         return kDone;
     }
     print_line(count_of(report_of->document_count, "document") + " in step; received " +
-               std::to_string(report_of->received_count) + " changes in " +
-               std::to_string(report_of->received_size) + " bytes, sent " +
-               std::to_string(report_of->sent_count) + " changes in " +
-               std::to_string(report_of->sent_size) + " bytes");
+               count_of(report_of->received_count, "change") + " in " +
+               count_of(report_of->received_size, "byte") + ", sent " +
+               count_of(report_of->sent_count, "change") + " in " +
+               count_of(report_of->sent_size, "byte"));
     return kDone;
 }
 

@@ -145,7 +145,7 @@ TEST_F(ContractTest, SyncSaysWhatItMovedAndRefusesWhatItCannot) {
     EXPECT_EQ(moved.at("changes_received"), 1);
     EXPECT_EQ(moved.at("changes_sent"), 0);
     EXPECT_EQ(Json::parse(output("t", {"ls", "--json"})).size(), 1U);
-    EXPECT_NE(output("t", {"sync", url}).find("received 1 changes"), std::string::npos);
+    EXPECT_NE(output("t", {"sync", url}).find("received 1 change in"), std::string::npos);
     expect_refused(on("u", {"peer", "--listen", url}), 1, url + ": ");
     expect_refused(on("t", {"sync", url, std::string(2000, '*')}), 1, "pattern");
 }
