@@ -73,7 +73,7 @@ Result<std::unique_ptr<Core>> Core::open(std::unique_ptr<Store> store,
 
 Result<std::shared_ptr<DocumentCore>> Core::open_document(std::string_view id, bool create) {
     JOINERY_TRY_VOID(check_document_id(id));
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     if (const auto at = documents_.find(id); at != documents_.end()) return at->second;
     // One moment for the record and what it names: another process may replace a snapshot.
     JOINERY_TRY(const auto reader, store_->read());
@@ -82,6 +82,12 @@ Result<std::shared_ptr<DocumentCore>> Core::open_document(std::string_view id, b
     JOINERY_TRY(auto core,
                 DocumentCore::open(*context_, author_, std::string(id), record, *reader));
     documents_.emplace(id, core);
+    lock.unlock();
+    if (const auto fault = core->snapshot_fault()) {
+        log(LogLevel::warning,
+            "document " + core->id() + ": " + std::string(fault->what) +
+                "; it was read from its whole log, and its next change makes another snapshot");
+    }
     return core;
 }
 
@@ -219,6 +225,7 @@ Result<std::size_t> Core::make_snapshots(std::uint64_t interval) {
     std::size_t count = 0;
     for (const auto& document : open_documents()) {
         if (!document->snapshot_due(interval)) continue;
+        const bool is_repair = document->snapshot_fault().has_value();
         std::optional<DocumentRecord> record;
         Bytes bytes;
         {
@@ -226,7 +233,8 @@ Result<std::size_t> Core::make_snapshots(std::uint64_t interval) {
             // The document's own record may name a snapshot that another process has replaced.
             JOINERY_TRY(record, find_record(*reader, document->id()));
             if (!record) return fail(Errc::damaged, "the document's record is missing");
-            if (record->is_forked() || record->change_count < record->snapshot_count + interval) {
+            const bool is_due = record->change_count >= record->snapshot_count + interval;
+            if (record->is_forked() || (!is_due && !is_repair)) {
                 document->snapshot_stored(record->snapshot_count);
                 continue;
             }
@@ -235,19 +243,23 @@ Result<std::size_t> Core::make_snapshots(std::uint64_t interval) {
                 crdt::Names names;
                 return History(*reader, record->number, names).hash_of(document->id(), actor, seq);
             };
-            JOINERY_TRY(const auto copy,
+            JOINERY_TRY(const LoadedDocument copy,
                         load_document(*reader, document->id(), *record, hash_source));
-            bytes = crdt::encode_snapshot(*copy);
+            bytes = crdt::encode_snapshot(*copy.document);
         }
         JOINERY_TRY(const auto writer, store_->write());
         JOINERY_TRY(auto newest, find_record(*writer, document->id()));
         if (!newest) return fail(Errc::damaged, "the document's record is missing");
         // Another process may have been quicker, and further. Of a document with forks there are no
         // snapshots.
-        if (newest->is_forked() || newest->snapshot_count >= record->change_count) continue;
+        const bool is_same = newest->snapshot_count == record->change_count;
+        if (newest->is_forked() || newest->snapshot_count > record->change_count ||
+            (is_same && !is_repair)) {
+            continue;
+        }
         JOINERY_TRY_VOID(writer->put(
             Table::snapshots, snapshot_key(record->number, record->change_count), bytes));
-        if (newest->snapshot_count != 0) {
+        if (newest->snapshot_count != 0 && !is_same) {
             JOINERY_TRY_VOID(writer->erase(Table::snapshots,
                                            snapshot_key(record->number, newest->snapshot_count)));
         }

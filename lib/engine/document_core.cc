@@ -50,7 +50,10 @@ Result<std::shared_ptr<DocumentCore>> DocumentCore::open(
         if (!live) return live.error();
         return core;
     }
-    JOINERY_TRY(core->plain_, load_document(reader, core->id_, *record, std::move(hash_source)));
+    JOINERY_TRY(LoadedDocument found,
+                load_document(reader, core->id_, *record, std::move(hash_source)));
+    core->snapshot_fault_ = found.snapshot_fault;
+    core->plain_ = std::move(found.document);
     core->document_ = core->plain_.get();
     const crdt::Graph& graph = core->document_->graph();
     for (crdt::ChainIndex chain = 0; chain < core->document_->names().actor_count(); ++chain) {
@@ -431,9 +434,9 @@ void DocumentCore::remember_recent() {
 
 std::optional<DocumentRecord> DocumentCore::snapshot_due(std::uint64_t interval) const {
     const std::lock_guard lock(mutex_);
-    if (is_new_ || forked_ || record_.change_count < record_.snapshot_count + interval)
-        return std::nullopt;
-    return record_;
+    if (is_new_ || forked_) return std::nullopt;
+    const bool is_due = record_.change_count >= record_.snapshot_count + interval;
+    return is_due || snapshot_fault_ ? std::optional(record_) : std::nullopt;
 }
 
 const Author* DocumentCore::own_author(const ActorId& actor) const {
@@ -455,6 +458,7 @@ void DocumentCore::set_author(const Author& author) {
 void DocumentCore::snapshot_stored(std::uint64_t snapshot_count) {
     const std::lock_guard lock(mutex_);
     record_.snapshot_count = snapshot_count;
+    snapshot_fault_.reset();
 }
 
 }  // namespace joinery::detail

@@ -98,6 +98,12 @@ class DocumentCore : public session::DocumentPort,
     Result<bool> write_pending(StoreWriter& writer, DocumentNumber& next_number);
     /// What write_pending() put is durable, or was not written after all.
     void finish_write(bool committed);
+    /// What is wrong with the snapshot in the store, if something was when the document was opened
+    /// and none has been made since.
+    std::optional<Error> snapshot_fault() const {
+        const std::lock_guard lock(mutex_);
+        return snapshot_fault_;
+    }
     /// Whether a snapshot is due, and the record to make it of.
     std::optional<DocumentRecord> snapshot_due(std::uint64_t interval) const;
     void snapshot_stored(std::uint64_t snapshot_count);
@@ -295,6 +301,7 @@ class DocumentCore : public session::DocumentPort,
     std::optional<PlainObject> view_before_;       ///< Shown before the view was made anew.
     std::vector<crdt::ContainerIndex> live_maps_;  ///< By the numbers of live_slot().
     DocumentRecord record_;
+    std::optional<Error> snapshot_fault_;
     bool is_new_ = false;                       ///< Has no record in the store yet.
     ChangeQueue unstored_;                      ///< Applied, not handed to the store yet.
     ChangeQueue writing_;                       ///< Handed to the store, not durable yet.

@@ -163,28 +163,50 @@ Result<void> apply_segment(crdt::Document& document, const DecodedSegment& segme
     return {};
 }
 
-Result<std::unique_ptr<crdt::Document>> load_document(StoreReader& reader,
+namespace {
+
+Result<std::unique_ptr<crdt::Document>> load_snapshot(StoreReader& reader,
                                                       const std::string& id,
-                                                      const DocumentRecord& record,
-                                                      crdt::Document::HashSource hash_source) {
-    auto document = std::make_unique<crdt::Document>(id);
-    if (record.snapshot_count != 0) {
-        JOINERY_TRY(
-            const auto bytes,
-            reader.get(Table::snapshots, snapshot_key(record.number, record.snapshot_count)));
-        if (!bytes) return fail(Errc::damaged, "snapshot is missing");
-        auto loaded = crdt::decode_snapshot(*bytes);
-        if (!loaded) return damaged(loaded.error(), "snapshot is damaged");
-        document = *std::move(loaded);
+                                                      const DocumentRecord& record) {
+    JOINERY_TRY(const auto bytes,
+                reader.get(Table::snapshots, snapshot_key(record.number, record.snapshot_count)));
+    if (!bytes) return fail(Errc::damaged, "snapshot is missing");
+    auto loaded = crdt::decode_snapshot(*bytes);
+    if (!loaded) return damaged(loaded.error(), "snapshot is damaged");
+    if ((*loaded)->id() != id || (*loaded)->graph().change_count() != record.snapshot_count) {
+        return fail(Errc::damaged, "snapshot is another one than the record says");
     }
-    document->set_hash_source(std::move(hash_source));
-    History history(reader, record.number, document->names());
+    return loaded;
+}
+
+}  // namespace
+
+Result<LoadedDocument> load_document(StoreReader& reader,
+                                     const std::string& id,
+                                     const DocumentRecord& record,
+                                     crdt::Document::HashSource hash_source) {
+    LoadedDocument out;
+    std::uint64_t arrival = 0;
+    if (record.snapshot_count != 0) {
+        auto loaded = load_snapshot(reader, id, record);
+        if (loaded) {
+            out.document = *std::move(loaded);
+            arrival = record.snapshot_count;
+        } else if (loaded.error().code == Errc::damaged) {
+            out.snapshot_fault = loaded.error();
+        } else {
+            return loaded.error();
+        }
+    }
+    if (!out.document) out.document = std::make_unique<crdt::Document>(id);
+    out.document->set_hash_source(std::move(hash_source));
+    History history(reader, record.number, out.document->names());
     JOINERY_TRY_VOID(history.for_each(
-        record.snapshot_count, record.change_count, [&](DecodedSegment& segment) -> Result<bool> {
-            JOINERY_TRY_VOID(apply_segment(*document, segment));
+        arrival, record.change_count, [&](DecodedSegment& segment) -> Result<bool> {
+            JOINERY_TRY_VOID(apply_segment(*out.document, segment));
             return true;
         }));
-    return document;
+    return out;
 }
 
 Result<std::unique_ptr<crdt::Document>> replay_document(

@@ -67,12 +67,18 @@ Result<std::vector<crdt::ForkedDocument::Resolved>> segment_links(const crdt::Na
 Result<std::vector<ChangeHash>> segment_hashes(const crdt::Names& names,
                                                const DecodedSegment& segment);
 
+struct LoadedDocument {
+    std::unique_ptr<crdt::Document> document;
+    /// What is wrong with the snapshot: then the document is what the whole log gives.
+    std::optional<Error> snapshot_fault;
+};
+
 /// Loads a document as of the log's change @p record.change_count: newest snapshot, then what
-/// follows.
-Result<std::unique_ptr<crdt::Document>> load_document(StoreReader& reader,
-                                                      const std::string& id,
-                                                      const DocumentRecord& record,
-                                                      crdt::Document::HashSource hash_source);
+/// follows; the whole log where the snapshot is damaged.
+Result<LoadedDocument> load_document(StoreReader& reader,
+                                     const std::string& id,
+                                     const DocumentRecord& record,
+                                     crdt::Document::HashSource hash_source);
 
 /// Makes the document that the changes of the log give for which @p include holds: a set closed
 /// under dependencies.

@@ -37,7 +37,12 @@ void DocumentCheck::compare_snapshot() {
         ++scope_.report.snapshot_count;
         return;
     }
-    add("snapshots", arrival_name(record_.snapshot_count), snapshot_fault(**bytes), kRemedyIndex);
+    const auto loaded = crdt::decode_snapshot(**bytes);
+    const bool is_newer = !loaded && loaded.error().code == Errc::unsupported;
+    add("snapshots",
+        arrival_name(record_.snapshot_count),
+        snapshot_fault(**bytes),
+        loaded ? kRemedyIndex : (is_newer ? kRemedyUpdate : kRemedySnapshot));
 }
 
 std::string DocumentCheck::snapshot_fault(ByteView bytes) {
@@ -67,7 +72,7 @@ Result<void> DocumentCheck::check_snapshots() {
         }
         is_there = true;
         if (!item->value) {
-            add("snapshots", arrival_name(*arrival), "it fails its checksum", kRemedyIndex);
+            add("snapshots", arrival_name(*arrival), "it fails its checksum", kRemedySnapshot);
         } else if (!is_compared_) {
             // The log does not reach it; that it can be read is what is left to see.
             const auto loaded = crdt::decode_snapshot(*item->value);
@@ -79,7 +84,7 @@ Result<void> DocumentCheck::check_snapshots() {
         }
     }
     if (!is_there && record_.snapshot_count != 0) {
-        add("snapshots", arrival_name(record_.snapshot_count), "it is missing", kRemedyIndex);
+        add("snapshots", arrival_name(record_.snapshot_count), "it is missing", kRemedySnapshot);
     }
     return {};
 }
@@ -90,12 +95,13 @@ void DocumentCheck::check_opening() {
         load_document(scope_.reader, id_, record_, [this](const ActorId& actor, std::uint64_t seq) {
             return hash_at(actor, seq);
         });
-    if (!opened) {
+    const auto fault = opened ? opened->snapshot_fault : std::optional(opened.error());
+    if (fault) {
         add("snapshots",
             arrival_name(record_.snapshot_count),
-            "opening the document from it fails: " + std::string(opened.error().what),
+            "opening the document from it fails: " + std::string(fault->what),
             kRemedyIndex);
-    } else if ((*opened)->digest() != document_->digest()) {
+    } else if (opened->document->digest() != document_->digest()) {
         add("snapshots",
             arrival_name(record_.snapshot_count),
             "opening the document from it gives another digest than replaying the log",

@@ -19,6 +19,8 @@ inline constexpr const char* kRemedyReplace =
 inline constexpr const char* kRemedyRestore = "restore a backup";
 inline constexpr const char* kRemedyIndex =
     "the log has all of it: sync the document from a peer into a new store, or restore a backup";
+inline constexpr const char* kRemedySnapshot =
+    "the log has all of it: the document opens, slowly, and its next change makes another snapshot";
 inline constexpr const char* kRemedyLeftover =
     "nothing reads it; to be rid of it, sync from this store into a new one";
 inline constexpr const char* kRemedyUpdate = "update this program and check again";

@@ -47,6 +47,48 @@ TEST_F(CoreTest, ASnapshotIsMadeAlsoWhereAnotherProcessReplacedTheLastOne) {
     EXPECT_EQ(digest(*open(disk_)), digest(*one));
 }
 
+TEST_F(CoreTest, ADamagedSnapshotIsReadAroundAndMadeAgainAfterTheNextChange) {
+    Digest before;
+    {
+        const auto core = open(disk_);
+        set(*core, "/a", 1);
+        ASSERT_TRUE(core->commit().has_value());
+        ASSERT_EQ(*core->make_snapshots(1), 1U);
+        before = digest(*core);
+    }
+    const auto damage = [&](const std::function<Result<void>(StoreWriter&, ByteView)>& change) {
+        const auto store = *persist::open_memory_store(disk_, random_);
+        const auto writer = *store->write();
+        const auto found = *writer->first_at_or_after(Table::snapshots, {});
+        ASSERT_TRUE(found.has_value());
+        const Bytes key(found->key.begin(), found->key.end());
+        ASSERT_TRUE(change(*writer, key).has_value());
+        ASSERT_TRUE(writer->commit().has_value());
+    };
+    const auto break_it = [](StoreWriter& writer, ByteView key) {
+        return writer.put(Table::snapshots, key, Bytes{1, 2, 3});
+    };
+    const auto lose_it = [](StoreWriter& writer, ByteView key) {
+        return writer.erase(Table::snapshots, key);
+    };
+    for (const std::function<Result<void>(StoreWriter&, ByteView)>& how :
+         {std::function<Result<void>(StoreWriter&, ByteView)>(break_it),
+          std::function<Result<void>(StoreWriter&, ByteView)>(lose_it)}) {
+        damage(how);
+        logged.clear();
+        const auto core = open(disk_);
+        EXPECT_EQ(digest(*core), before);
+        ASSERT_EQ(logged.size(), 1U);
+        EXPECT_NE(logged[0].find("document d: snapshot is "), std::string::npos) << logged[0];
+        // Long before one is due.
+        ASSERT_EQ(*core->make_snapshots(1000), 1U);
+        EXPECT_EQ(*core->make_snapshots(1000), 0U);
+        logged.clear();
+        EXPECT_EQ(digest(*open(disk_)), before);
+        EXPECT_TRUE(logged.empty());
+    }
+}
+
 /// A store on which something happens right after each of its commits.
 class BusyStore final : public Store {
   public:

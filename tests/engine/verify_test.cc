@@ -405,7 +405,7 @@ TEST_P(VerifyTest, ASnapshotOfAnotherDocumentOrTimeIsNamed) {
         auto record = *decode_document_record(**reader->get(Table::documents, document_key(id)));
         record.snapshot_count = 0;
         record.change_count = count;
-        return crdt::encode_snapshot(**load_document(*reader, id, record, {}));
+        return crdt::encode_snapshot(*load_document(*reader, id, record, {})->document);
     };
     put(Table::snapshots, snapshot_key(kD, 4), load("e", 1));
     EXPECT_EQ(found(), Lines{"snapshots of d at #4: it is another document's"});
