@@ -51,9 +51,10 @@ void FrameDecoder::commit(std::size_t size) noexcept {
 Result<std::optional<ByteView>> FrameDecoder::next() noexcept {
     if (held() < kFramePrefixSize) return std::optional<ByteView>{};
     const std::size_t size = length();
-    if (size > kMessageSizeMax) {
-        return fail(
-            Errc::over_limit, "the other side announced a message longer than 16 MiB", offset_);
+    if (size > size_max_) {
+        return fail(Errc::over_limit,
+                    "the other side announced a message longer than is taken from it",
+                    offset_);
     }
     if (held() - kFramePrefixSize < size) return std::optional<ByteView>{};
     const ByteView message(storage_.get() + begin_ + kFramePrefixSize, size);

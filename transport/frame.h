@@ -4,9 +4,11 @@
 #pragma once
 
 #include "base/bytes.h"
+#include "base/link.h"
 #include "base/result.h"
 #include "transport/send_limit.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -40,9 +42,13 @@ class FrameDecoder {
     /// Says that the first @p size bytes of the room were filled.
     void commit(std::size_t size) noexcept;
     /// The next whole message, valid until prepare(); nothing if more bytes are needed.
-    /// `over_limit` for a length above kMessageSizeMax, `at` = offset of the frame in the stream;
+    /// `over_limit` for a length above the limit, `at` = offset of the frame in the stream;
     /// the stream is then of no more use.
     Result<std::optional<ByteView>> next() noexcept;
+    /// Refuses messages of more than @p size_max bytes, at most kMessageSizeMax, from now on.
+    void set_size_max(std::size_t size_max) noexcept {
+        size_max_ = std::min(size_max, kMessageSizeMax);
+    }
     /// Forgets what was committed; views stay valid until prepare().
     void clear() noexcept { begin_ = end_ = 0; }
 
@@ -61,6 +67,7 @@ class FrameDecoder {
     std::size_t capacity_ = 0;
     std::size_t begin_ = 0;
     std::size_t end_ = 0;
+    std::size_t size_max_ = kMessageSizeMax;
     std::uint64_t offset_ = 0;  // of storage_[begin_] in the stream
 };
 

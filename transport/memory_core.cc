@@ -318,6 +318,13 @@ void MemoryCore::deliver_stream(MemoryPair& pair, std::size_t side) {
     MemorySide& other = other_side(pair, side);
     const MemoryItem item = std::move(me.stream.front());
     me.stream.pop_front();
+    if (item.kind == DeliveryKind::message && item.message.size() > me.receive_max) {
+        end_side(me);
+        end_side(other);
+        other.notices.push_back(make_item(DeliveryKind::cut));
+        call_closed(me, fail(Errc::over_limit, "a message longer than is taken"));
+        return;
+    }
     if (item.kind == DeliveryKind::message) {
         release(other, item.message.size() + kMessageOverhead);
         const auto events = me.events;

@@ -33,6 +33,7 @@ struct MemorySide {
     SendLimit limit;
     State state = State::open;
     bool is_paused = false;
+    std::size_t receive_max = kMessageSizeMax;
     std::shared_ptr<const Link::Events> events{};  // from start() to the last callback
     std::deque<MemoryItem> stream{};               // from the other side: messages, end
     std::deque<MemoryItem> notices{};              // from itself: writable, end, cut

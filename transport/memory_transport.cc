@@ -3,6 +3,7 @@
 #include "transport/memory_core.h"
 #include "transport/url.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -21,6 +22,9 @@ class MemoryLink final : public Link {
     Result<void> send(ByteView message) override { return core_->send(*pair_, side_, message); }
     void pause() override { core_->pause(me()); }
     void resume() override { core_->resume(me()); }
+    void limit_received(std::size_t size_max) override {
+        me().receive_max = std::min(size_max, kMessageSizeMax);
+    }
     void close() override { core_->close(*pair_, side_); }
     std::size_t queued_size() const override {
         return me().state == MemorySide::State::ended ? 0 : me().limit.size();

@@ -26,7 +26,7 @@ std::string port_text(const Url& url);
 /// The endpoint that @p url spells as an address; nothing if its host is a name to look up.
 std::optional<asio::ip::tcp::endpoint> literal_endpoint(const Url& url);
 
-/// Those of @p endpoints that wire version 0 may use: loopback. `unsupported` if none is.
+/// Those of @p endpoints that may be used for now: loopback. `unsupported` if none is.
 Result<TcpEndpoints> keep_loopback(TcpEndpoints endpoints);
 
 /// The endpoints of a look-up.

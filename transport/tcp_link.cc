@@ -222,6 +222,7 @@ void TcpLink::start(Events events) { connection_->start(std::move(events)); }
 Result<void> TcpLink::send(ByteView message) { return connection_->send(message); }
 void TcpLink::pause() { connection_->pause(); }
 void TcpLink::resume() { connection_->resume(); }
+void TcpLink::limit_received(std::size_t size_max) { connection_->limit_received(size_max); }
 void TcpLink::close() { connection_->close(); }
 std::size_t TcpLink::queued_size() const { return connection_->queued_size(); }
 std::string TcpLink::remote() const { return connection_->remote(); }

@@ -34,6 +34,7 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
     Result<void> send(ByteView message);
     void pause();
     void resume();
+    void limit_received(std::size_t size_max) noexcept { decoder_.set_size_max(size_max); }
     void close();
     std::size_t queued_size() const noexcept;
     const std::string& remote() const noexcept { return remote_; }
@@ -85,6 +86,7 @@ class TcpLink final : public Link {
     Result<void> send(ByteView message) override;
     void pause() override;
     void resume() override;
+    void limit_received(std::size_t size_max) override;
     void close() override;
     std::size_t queued_size() const override;
     std::string remote() const override;

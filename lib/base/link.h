@@ -56,6 +56,9 @@ class Link {
     virtual void pause() = 0;
     /// Undoes pause().
     virtual void resume() = 0;
+    /// Takes no message of more than @p size_max bytes from the other side from now on, at most
+    /// kMessageSizeMax: a longer one breaks the link with `over_limit`, before it is held.
+    virtual void limit_received(std::size_t size_max) = 0;
     /// Sends what is queued, then ends the stream cleanly. No on_message comes after; on_closed
     /// follows when the other side has ended too, or does not in time. A second call is ignored.
     virtual void close() = 0;
@@ -92,8 +95,8 @@ class Transport {
     virtual bool accepts(std::string_view url) const = 0;
     /// Binds @p url and calls @p on_link for each Link that arrives, or with the Error when the
     /// system could not take one (the Listener keeps trying). `malformed` for a URL that does not
-    /// parse, `unsupported` for another scheme or an address that is not loopback (wire version
-    /// 0), `not_found` for an unknown host name, `io` when the address is taken or may not be
+    /// parse, `unsupported` for another scheme or an address that is not loopback,
+    /// `not_found` for an unknown host name, `io` when the address is taken or may not be
     /// bound.
     /// Resolves a host name before it returns, so an address is the better choice.
     virtual Result<std::unique_ptr<Listener>> listen(std::string_view url, OnLink on_link) = 0;

@@ -118,6 +118,17 @@ TEST_P(LinkTest, AMessageAboveTheLimitIsRefusedAndTheLinkLivesOn) {
     EXPECT_TRUE(accepted().closed.empty());
 }
 
+TEST_P(LinkTest, AMessageLongerThanTheReceiverTakesBreaksTheLink) {
+    ASSERT_TRUE(couple.connect_and_start(*rig));
+    accepted().link->limit_received(10);
+    ASSERT_TRUE(dialled().link->send(make_message(10, 1)));
+    ASSERT_TRUE(dialled().link->send(make_message(11, 2)));
+    ASSERT_TRUE(run_until([&] { return !dialled().closed.empty() && !accepted().closed.empty(); }));
+    EXPECT_EQ(accepted().received.size(), 1U);
+    EXPECT_TRUE(accepted().is_ended_as(Errc::over_limit));
+    EXPECT_TRUE(dialled().is_ended_as(Errc::disconnected));
+}
+
 TEST_P(LinkTest, BothDirectionsAtOnceWithAnswersInsideTheCallback) {
     ASSERT_TRUE(couple.connect_and_start(*rig));
     constexpr std::size_t kRounds = 300;
