@@ -3,6 +3,8 @@
 /// the arguments.
 #pragma once
 
+#include "joinery/peer.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -66,6 +68,14 @@ struct SyncArguments {
 struct PeerArguments {
     std::vector<std::string> listen, connect;
     std::string name;
+    std::vector<DeviceKey> allow;
+    bool is_open = false;
+};
+struct TrustArguments {
+    enum class Verb : std::uint8_t { add, remove, list };
+    Verb verb = Verb::list;
+    DeviceKey key;
+    std::string name;
 };
 
 struct DemoArguments {
@@ -90,6 +100,7 @@ int run_sync(const Common& common, const SyncArguments& arguments);
 int run_peer(const Common& common, const PeerArguments& arguments);
 int run_demo(const Common& common, const DemoArguments& arguments);
 int run_demo_peer(const Common& common, const PeerArguments& arguments);
+int run_trust(const Common& common, const TrustArguments& arguments);
 int run_verify(const Common& common, const VerifyArguments& arguments);
 int run_restore(const Common& common, const DirectoryArguments& arguments);
 

@@ -11,13 +11,15 @@
 
 namespace joinery::tools {
 
-int report(std::string_view what, std::string_view why) {
-    std::string line = "joinery: " + std::string(what) + ": " + std::string(why);
-    // What a user or another peer wrote may hold anything, and the line stays one.
-    for (char& byte : line) {
+std::string one_line(std::string text) {
+    for (char& byte : text) {
         if (static_cast<unsigned char>(byte) < 0x20 || byte == 0x7f) byte = ' ';
     }
-    std::cerr << line << '\n';
+    return text;
+}
+
+int report(std::string_view what, std::string_view why) {
+    std::cerr << one_line("joinery: " + std::string(what) + ": " + std::string(why)) << '\n';
     return kFailed;
 }
 
@@ -31,7 +33,7 @@ std::string count_of(std::uint64_t count, std::string_view one) {
 
 void print_line(std::string_view text) { std::cout << text << '\n'; }
 
-std::unique_ptr<Peer> open_peer(const Common& common, bool create, std::string name) {
+std::unique_ptr<Peer> open_peer(const Common& common, bool create, Options options) {
     if (common.store.empty()) {
         report("store", "none given; pass --store DIR or set JOINERY_STORE");
         return nullptr;
@@ -45,16 +47,14 @@ std::unique_ptr<Peer> open_peer(const Common& common, bool create, std::string n
         report(common.store, store.error());
         return nullptr;
     }
-    Options options;
-    options.name = std::move(name);
     options.log = [log = common.log](LogLevel level, std::string_view text) {
         if (level < LogLevel::warning) return;
         if (!log) {
-            std::cerr << "joinery: " << text << '\n';
+            std::cerr << "joinery: " << one_line(std::string(text)) << '\n';
             return;
         }
         const std::lock_guard lock(log->mutex);
-        log->lines.emplace_back(text);
+        log->lines.push_back(one_line(std::string(text)));
     };
     auto peer = Peer::open(*std::move(store), std::move(options));
     if (!peer) {

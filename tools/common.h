@@ -17,6 +17,10 @@ namespace joinery::tools {
 int report(std::string_view what, const Error& error);
 int report(std::string_view what, std::string_view why);
 
+/// @p text with a space for each control character: what a user or another peer wrote may hold
+/// anything, and a line stays one and moves no cursor.
+std::string one_line(std::string text);
+
 /// Prints @p text and a newline on standard output.
 void print_line(std::string_view text);
 
@@ -24,7 +28,8 @@ void print_line(std::string_view text);
 std::string count_of(std::uint64_t count, std::string_view one);
 
 /// Opens the store that @p common names, made if @p create; prints the error where there is one.
-std::unique_ptr<Peer> open_peer(const Common& common, bool create, std::string name = {});
+/// @param options  Their log is taken over.
+std::unique_ptr<Peer> open_peer(const Common& common, bool create, Options options = {});
 
 /// A document, and the place in it that a command is about: what its errors name.
 struct Subject {

@@ -37,6 +37,15 @@ std::string seconds_error(const std::string& text) {
     return "'" + text + "' is no number of seconds from 0.001 to 1000000";
 }
 
+DeviceKey device_key(const std::string& name, const std::string& text) {
+    DeviceKey key;
+    if (!parse_hex(text, key.bytes)) {
+        throw CLI::ValidationError(
+            name, "'" + text + "' is no key: 64 hexadecimal digits, as `joinery id` prints them");
+    }
+    return key;
+}
+
 /// Prints the one line that says what is wrong with the arguments.
 int wrong_usage(const CLI::App& app, const CLI::ParseError& error) {
     const auto chosen = app.get_subcommands();
@@ -231,6 +240,49 @@ class CommandLine {
             ->type_name("URL");
         peer->add_option("--connect", peer_.connect, "Keep a link to this peer")->type_name("URL");
         peer->add_option("--name", peer_.name, "What others call this peer");
+        peer->add_option_function<std::vector<std::string>>(
+                "--allow",
+                [this](const std::vector<std::string>& keys) {
+                    for (const std::string& key : keys)
+                        peer_.allow.push_back(device_key("--allow", key));
+                },
+                "Let this key in, beside those that the store trusts, and no other")
+            ->type_name("KEY");
+        peer->add_flag("--open", peer_.is_open, "Let every key in");
+        trusting();
+    }
+
+    void trusting() {
+        CLI::App* trust = app_.add_subcommand("trust", "Say whose keys may connect to this store");
+        trust->require_subcommand(1);
+        trust->footer("Example, where $JOINERY_STORE names the store:\n  joinery trust list");
+        using Verb = TrustArguments::Verb;
+        CLI::App* add = verb(trust, "add", "Let a key in; `joinery id` there prints it", Verb::add);
+        add->add_option("--name", trust_.name, "What this store calls it")->type_name("NAME");
+        CLI::App* remove = verb(trust, "remove", "Let a key in no more", Verb::remove);
+        for (CLI::App* command : {add, remove}) {
+            command
+                ->add_option_function<std::string>(
+                    "KEY",
+                    [this](const std::string& key) { trust_.key = device_key("KEY", key); },
+                    "64 hexadecimal digits")
+                ->required();
+        }
+        verb(trust, "list", "Print the keys that may connect", Verb::list);
+    }
+
+    CLI::App* verb(CLI::App* parent,
+                   const std::string& name,
+                   const std::string& summary,
+                   TrustArguments::Verb verb) {
+        CLI::App* command = parent->add_subcommand(name, summary);
+        command->footer("Example, where $JOINERY_STORE names the store:\n  joinery trust " + name +
+                        (verb == TrustArguments::Verb::list ? "" : " KEY"));
+        command->final_callback([this, verb] {
+            trust_.verb = verb;
+            chosen_ = [this] { return run_trust(common_, trust_); };
+        });
+        return command;
     }
 
     CLI::App* edit(const std::string& name,
@@ -263,6 +315,7 @@ class CommandLine {
     VerifyArguments verify_;
     SyncArguments sync_;
     PeerArguments peer_;
+    TrustArguments trust_;
     DemoArguments demo_;
 };
 

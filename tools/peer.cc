@@ -1,5 +1,6 @@
 #include "tools/common.h"
 
+#include <algorithm>
 #include <csignal>
 #include <ctime>
 #include <iostream>
@@ -25,6 +26,17 @@ void say(const Common& common, const std::string& what, const std::string& value
     print_line(common.json ? JsonObject().text(what, value).str() : what + " " + value);
 }
 
+/// Who may connect; none where the store's own list says it all.
+std::function<bool(const LinkRequest&)> admission(const PeerArguments& arguments) {
+    if (arguments.is_open) {
+        return [](const LinkRequest&) { return true; };
+    }
+    if (arguments.allow.empty()) return {};
+    return [allow = arguments.allow](const LinkRequest& request) {
+        return request.is_trusted || std::ranges::count(allow, request.device) != 0;
+    };
+}
+
 }  // namespace
 
 int run_peer(const Common& common, const PeerArguments& arguments) {
@@ -37,7 +49,10 @@ int run_peer(const Common& common, const PeerArguments& arguments) {
 
     Common at_once = common;
     at_once.log = nullptr;
-    const auto peer = open_peer(at_once, true, arguments.name);
+    Options options;
+    options.name = arguments.name;
+    options.authorize = admission(arguments);
+    const auto peer = open_peer(at_once, true, std::move(options));
     if (!peer) return kFailed;
     for (const std::string& url : arguments.listen) {
         const auto bound = peer->listen(url);

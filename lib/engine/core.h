@@ -35,6 +35,7 @@ class Core : public session::Host {
                                               Hooks hooks);
 
     const DeviceKey& device() const noexcept { return key_->public_key(); }
+    const crdt::SigningKey& key() const noexcept { return *key_; }
     /// As whom this process writes now.
     Author author() const;
     Store& store() noexcept { return *store_; }

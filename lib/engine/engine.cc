@@ -1,5 +1,7 @@
 #include "engine/engine.h"
 
+#include "engine/trust.h"
+
 namespace joinery::detail {
 
 Result<std::unique_ptr<Engine>> Engine::open(std::unique_ptr<Store> store,
@@ -18,11 +20,12 @@ Result<std::unique_ptr<Engine>> Engine::open(std::unique_ptr<Store> store,
     JOINERY_TRY(engine->core_,
                 Core::open(std::move(store), *own.clock, *own.random, std::move(hooks)));
     const auto log = [raw](LogLevel level, const std::string& text) { raw->log(level, text); };
-    engine->links_ = std::make_unique<Links>(engine->strands_.links,
-                                             *engine->core_,
-                                             *own.clock,
-                                             Links::Options{own.name, engine->core_->device(), log},
-                                             std::move(transports));
+    const auto admits = [raw](const LinkRequest& request) { return raw->admits(request); };
+    engine->links_ = std::make_unique<Links>(
+        Links::Surroundings{
+            engine->strands_.links, *engine->core_, engine->core_->key(), *own.clock, *own.random},
+        Links::Options{own.name, admits, log},
+        std::move(transports));
     Writer::Options writer_options;
     writer_options.flush_interval = own.flush_interval;
     writer_options.poll_interval = own.poll_interval;
@@ -38,6 +41,16 @@ Result<std::unique_ptr<Engine>> Engine::open(std::unique_ptr<Store> store,
 
 void Engine::log(LogLevel level, std::string_view text) const {
     if (options_.log) options_.log(level, text);
+}
+
+Result<bool> Engine::admits(LinkRequest request) const {
+    Store& store = core_->store();
+    JOINERY_TRY(const bool is_listed, is_trusted(store, request.device));
+    request.is_trusted = is_listed || request.device == core_->device();
+    if (options_.authorize) return options_.authorize(request);
+    if (request.is_trusted) return true;
+    JOINERY_TRY(const auto all, trusted_peers(store));
+    return all.empty();
 }
 
 void Engine::committed(const Core::Changed& changed) {

@@ -46,6 +46,8 @@ class Engine {
         : options_(std::move(options)), strands_(std::move(strands)) {}
 
     void log(LogLevel level, std::string_view text) const;
+    /// On the links' strand.
+    Result<bool> admits(LinkRequest request) const;
     /// On the writer's strand.
     void committed(const Core::Changed& changed);
 

@@ -6,6 +6,12 @@ namespace joinery::detail {
 namespace {
 
 constexpr std::chrono::milliseconds kTickInterval{1000};
+/// For the secure channel's handshake.
+constexpr std::chrono::seconds kHandshakeTime{5};
+/// Links that arrived and have not proved anything yet: in all, and of one address. Programs of one
+/// machine are all at one address.
+constexpr std::size_t kHandshakesMax = 256;
+constexpr std::size_t kHandshakesOfAddressMax = 16;
 constexpr std::chrono::milliseconds kRetryDelayMin{200};
 constexpr std::chrono::milliseconds kRetryDelayMax{30000};
 
@@ -18,16 +24,27 @@ bool is_for_good(const Error& error) {
     return error.code == Errc::malformed || error.code == Errc::unsupported;
 }
 
+/// `SCHEME://HOST` of `SCHEME://HOST:PORT`.
+std::string_view address_of(std::string_view url) {
+    const std::size_t host = url.find("://");
+    const std::size_t port = url.rfind(':');
+    return host == std::string_view::npos || port <= host ? url : url.substr(0, port);
+}
+
+bool is_loopback(std::string_view address) {
+    return address.find("://127.") != std::string_view::npos || address.ends_with("://[::1]");
+}
+
 }  // namespace
 
-Links::Links(Strand& strand,
-             session::Host& host,
-             Clock& clock,
+Links::Links(const Surroundings& surroundings,
              Options options,
              std::vector<std::unique_ptr<Transport>> transports)
-    : strand_(strand),
-      host_(host),
-      clock_(clock),
+    : strand_(surroundings.strand),
+      host_(surroundings.host),
+      identity_(surroundings.identity),
+      clock_(surroundings.clock),
+      random_(surroundings.random),
       options_(std::move(options)),
       transports_(std::move(transports)) {
     strand_.post([this] { tick(); });
@@ -61,16 +78,33 @@ Result<std::string> Links::listen(std::string_view url) {
     if (transport == nullptr) return no_transport();
     JOINERY_TRY(auto listener, transport->listen(url, [this](Result<std::unique_ptr<Link>> link) {
         if (!link) return log(LogLevel::warning, std::string(link.error().what));
-        const std::string remote = (*link)->remote();
-        attach(add(remote), *std::move(link));
+        arrived(*std::move(link));
     }));
     listeners_.push_back(std::move(listener));
     return listeners_.back()->url();
 }
 
-Links::Handle Links::add(std::string url) {
+void Links::arrived(std::unique_ptr<Link> link) {
+    std::string remote = link->remote();
+    const std::string_view address = address_of(remote);
+    std::size_t all = 0, of_address = 0;
+    for (const Handle& connection : connections_) {
+        if (connection->is_dialled || !connection->link || !connection->link->is_in_handshake())
+            continue;
+        ++all;
+        if (address_of(connection->url) == address) ++of_address;
+    }
+    if (all >= kHandshakesMax || (of_address >= kHandshakesOfAddressMax && !is_loopback(address))) {
+        log(LogLevel::warning, "too many links from " + remote + " at once: one was cut");
+        return;
+    }
+    attach(add(std::move(remote), false), std::move(link));
+}
+
+Links::Handle Links::add(std::string url, bool is_dialled) {
     connections_.push_back(std::make_shared<Connection>());
     connections_.back()->url = std::move(url);
+    connections_.back()->is_dialled = is_dialled;
     return connections_.back();
 }
 
@@ -85,7 +119,7 @@ auto Links::with(const Handle& connection, Verb verb) {
 
 Result<void> Links::keep_connected(std::string url) {
     if (transport_for(url) == nullptr) return no_transport();
-    const Handle connection = add(std::move(url));
+    const Handle connection = add(std::move(url), true);
     connection->keep = true;
     dial(connection);
     return {};
@@ -101,7 +135,7 @@ Result<void> Links::drop(std::string_view url) {
     connection->keep = false;
     if (connection->link && !connection->closing) {
         connection->closing = true;
-        connection->link->close();
+        connection->link->close(std::nullopt);
     } else if (!connection->link && !connection->is_ending) {
         // A dial or a wait finds nobody when it comes back.
         std::erase(connections_, connection);
@@ -113,7 +147,7 @@ void Links::sync(std::string url,
                  std::vector<std::string> patterns,
                  std::chrono::milliseconds timeout,
                  OnSynced done) {
-    const Handle connection = add(std::move(url));
+    const Handle connection = add(std::move(url), true);
     connection->patterns = std::move(patterns);
     connection->is_once = true;
     connection->on_synced = std::move(done);
@@ -141,28 +175,72 @@ void Links::dial(const Handle& connection) {
 }
 
 void Links::attach(const Handle& connection, std::unique_ptr<Link> link) {
-    session::Options options;
-    options.name = options_.name;
-    options.device = options_.device;
-    options.patterns = connection->patterns;
-    options.is_once = connection->is_once;
-    connection->link = std::move(link);
-    connection->session = std::make_unique<session::Session>(host_, std::move(options));
+    session::ChannelOptions channel;
+    channel.role = connection->is_dialled ? session::ChannelOptions::Role::dialler
+                                          : session::ChannelOptions::Role::listener;
+    connection->link =
+        std::make_unique<SecureLink>(std::move(link), identity_, random_, clock_, channel);
     connection->error.clear();
-    Link::Events events;
+    SecureLink::Events events;
+    events.on_open = with(connection, [this](const Handle& it, const session::ChannelPeer& peer) {
+        admit(it, peer);
+    });
     events.on_message = with(connection, [this](const Handle& it, ByteView message) {
+        if (!it->session) return;  // It was not let in, and has not heard of it yet.
         it->session->on_message(message, clock_.monotonic_now());
         pump(it);
     });
     events.on_closed =
         with(connection, [this](const Handle& it, const Result<void>& how) { ended(it, how); });
     events.on_writable = with(connection, [this](const Handle& it) { pump(it); });
+    const auto give_up = [](const Handle& it) {
+        if (!it->link || !it->link->is_in_handshake()) return;
+        it->link->close(fail(Errc::disconnected, "the other side did not say who it is in time"));
+    };
+    connection->handshake_timer = strand_.start_timer(kHandshakeTime, with(connection, give_up));
     connection->link->start(std::move(events));
+}
+
+void Links::admit(const Handle& connection, const session::ChannelPeer& peer) {
+    connection->handshake_timer.reset();
+    connection->device = peer.device;
+    const auto admits = options_.admits({peer.device, connection->url, connection->is_dialled});
+    if (!admits) {
+        connection->closing = true;
+        connection->link->close(admits.error());
+        return;
+    }
+    if (!*admits) {
+        log(LogLevel::warning,
+            connection->url + ": its key " + to_hex(peer.device.view()) + " is not let in");
+        connection->closing = true;
+        connection->link->close(fail(Errc::untrusted, "this key is not let in"));
+        return;
+    }
+    session::Options options;
+    options.name = options_.name;
+    options.features = peer.features;
+    options.patterns = connection->patterns;
+    options.is_once = connection->is_once;
+    connection->session = std::make_unique<session::Session>(host_, std::move(options));
     pump(connection);
+}
+
+void Links::turn_out() {
+    for (const Handle& connection : connections_) {
+        if (!connection->session || connection->closing) continue;
+        const auto admits =
+            options_.admits({connection->device, connection->url, connection->is_dialled});
+        if (admits.value_or(true)) continue;
+        log(LogLevel::warning, connection->url + ": its key is no longer let in");
+        connection->closing = true;
+        connection->link->close(fail(Errc::untrusted, "this key is no longer let in"));
+    }
 }
 
 /// Moves what the session has to say to the link, as long as there is room.
 void Links::pump(const Handle& connection) {
+    if (!connection->session) return;
     take_events(connection);
     while (connection->link && !connection->closing) {
         if (!connection->has_held) {
@@ -177,7 +255,7 @@ void Links::pump(const Handle& connection) {
     take_events(connection);
     if (connection->session->is_closed() && !connection->closing) {
         connection->closing = true;
-        connection->link->close();
+        connection->link->close(std::nullopt);
     }
 }
 
@@ -261,6 +339,8 @@ void Links::let_go(const Handle& connection) {
     }
     connection->link.reset();
     connection->session.reset();
+    connection->handshake_timer.reset();
+    connection->device = {};
     connection->has_held = false;
     connection->closing = false;
     connection->is_ending = false;
@@ -284,6 +364,7 @@ void Links::document_changed(std::string_view id) {
 
 void Links::tick() {
     if (closed_) return;
+    turn_out();
     for (const Handle& connection : connections_) {
         if (!connection->session || connection->closing) continue;
         connection->session->on_time(clock_.monotonic_now());
@@ -314,6 +395,7 @@ std::vector<LinkStatus> Links::status() const {
         LinkStatus status;
         status.url = connection->url;
         status.error = connection->error;
+        status.device = connection->device;
         if (connection->session) {
             const auto& peer = connection->session->peer();
             status.online = peer.has_value();

@@ -4,6 +4,7 @@
 
 #include "base/env.h"
 #include "base/link.h"
+#include "engine/secure_link.h"
 #include "engine/strand.h"
 #include "joinery/peer.h"
 #include "session/session.h"
@@ -24,15 +25,23 @@ class Links {
   public:
     struct Options {
         std::string name;
-        DeviceKey device;
+        /// Whether who is at the other end of a link may come in; an Error where that cannot be
+        /// known now.
+        std::function<Result<bool>(const LinkRequest&)> admits;
         std::function<void(LogLevel, std::string)> log;
     };
     using OnSynced = std::function<void(Result<SyncReport>)>;
 
-    /// @p strand, @p host and @p clock Must outlive the links. The transports run on @p strand.
-    Links(Strand& strand,
-          session::Host& host,
-          Clock& clock,
+    /// What links are made with; all must outlive them.
+    struct Surroundings {
+        Strand& strand;  ///< The transports run on it, too.
+        session::Host& host;
+        const crdt::SigningKey& identity;
+        Clock& clock;
+        Random& random;
+    };
+
+    Links(const Surroundings& surroundings,
           Options options,
           std::vector<std::unique_ptr<Transport>> transports);
     Links(const Links&) = delete;
@@ -65,29 +74,37 @@ class Links {
     /// One link with its session, or the wish for one.
     struct Connection {
         std::string url;
-        bool keep = false;  ///< Dial again when it ends.
+        bool is_dialled = false;  ///< By this side.
+        bool keep = false;        ///< Dial again when it ends.
         std::chrono::milliseconds retry_delay{0};
-        std::unique_ptr<Link> link;
+        std::unique_ptr<SecureLink> link;
+        /// Once the other side is known and let in.
         std::unique_ptr<session::Session> session;
-        Bytes held;  ///< A message that the link had no room for.
+        DeviceKey device;  ///< The other side's; zero until it has proved it.
+        Bytes held;        ///< A message that the link had no room for.
         bool has_held = false;
         bool closing = false;
         bool is_ending = false;  ///< ended() was called, the rest is to follow.
         std::string error;
         OnSynced on_synced;
         Strand::Timer timer;  ///< To dial again, or of a sync's time limit.
+        Strand::Timer handshake_timer;
         std::vector<std::string> patterns;
         bool is_once = false;
     };
     /// Callbacks keep a weak one: the connection may go before its dial or link does.
     using Handle = std::shared_ptr<Connection>;
 
-    Handle add(std::string url);
+    Handle add(std::string url, bool is_dialled);
+    void arrived(std::unique_ptr<Link> link);
     /// @p verb with @p connection, if that is still there when it is called.
     template <class Verb>
     auto with(const Handle& connection, Verb verb);
     void dial(const Handle& connection);
     void attach(const Handle& connection, std::unique_ptr<Link> link);
+    void admit(const Handle& connection, const session::ChannelPeer& peer);
+    /// Ends the links of those who are no longer let in.
+    void turn_out();
     void pump(const Handle& connection);
     void take_events(const Handle& connection);
     void ended(const Handle& connection, const Result<void>& how);
@@ -101,7 +118,9 @@ class Links {
 
     Strand& strand_;
     session::Host& host_;
+    const crdt::SigningKey& identity_;
     Clock& clock_;
+    Random& random_;
     Options options_;
     std::vector<std::unique_ptr<Transport>> transports_;
     std::vector<std::unique_ptr<Listener>> listeners_;

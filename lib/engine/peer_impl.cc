@@ -1,6 +1,7 @@
 #include "engine/asio_strand.h"
 #include "engine/engine.h"
 #include "engine/task_thread.h"
+#include "engine/trust.h"
 #include "joinery/peer.h"
 #include "transport/tcp_transport.h"
 
@@ -114,6 +115,16 @@ class PeerImpl : public Peer {
 
     Result<std::vector<IncarnationChange>> incarnations() override {
         return engine_->core().store().incarnation_changes();
+    }
+
+    Result<void> trust(const TrustedPeer& peer) override {
+        return trust_peer(engine_->core().store(), peer);
+    }
+    Result<void> distrust(const DeviceKey& device) override {
+        return distrust_peer(engine_->core().store(), device);
+    }
+    Result<std::vector<TrustedPeer>> trusted() override {
+        return trusted_peers(engine_->core().store());
     }
 
     PeerStatus status() override {

@@ -2,6 +2,7 @@
 
 #include "joinery/verify.h"
 
+#include "engine/trust.h"
 #include "engine/verify_document.h"
 #include "engine/verify_forks.h"
 #include "engine/verify_scope.h"
@@ -120,6 +121,10 @@ class StoreCheck {
             if (!item) break;
             const std::string_view key = as_text(item->key);
             const bool is_device = key == kDeviceSeedKey;
+            if (is_trust_key(item->key)) {
+                check_trusted(*item);
+                continue;
+            }
             if (!is_device && key != kNextDocumentKey) {
                 add_meta(printable(item->key) + " is no record that this program knows",
                          kRemedyUpdate);
@@ -144,6 +149,14 @@ class StoreCheck {
             add_meta("the next document would get a number that is taken", kRemedyRestore);
         }
         return {};
+    }
+
+    void check_trusted(const TableScan::Item& item) {
+        if (!item.value) return add_meta("a trusted key fails its checksum", kRemedyTrust);
+        const auto peer = decode_trusted(item.key, *item.value);
+        if (peer) return;
+        const bool is_newer = peer.error().code == Errc::unsupported;
+        add_meta(std::string(peer.error().what), is_newer ? kRemedyUpdate : kRemedyTrust);
     }
 
     void add_meta(std::string what, const char* remedy) {

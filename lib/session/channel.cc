@@ -245,7 +245,13 @@ Result<void> Channel::take_end(ByteView body) {
     JOINERY_TRY(Reason reason, read_reason(body));
     if (!parts_.empty()) return fail(Errc::malformed, "an end inside a message");
     their_text_ = std::move(reason.text);
-    if (reason.code) error_ = fail(*reason.code, "the other side ended the link");
+    if (reason.code == Errc::untrusted) {
+        error_ = fail(Errc::untrusted,
+                      "the other side does not let this peer's key in; `joinery trust add` does, "
+                      "there, with the key that `joinery id` prints here");
+    } else if (reason.code) {
+        error_ = fail(*reason.code, "the other side ended the link");
+    }
     state_ = State::over;
     return {};
 }

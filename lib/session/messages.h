@@ -1,5 +1,5 @@
 /// @file
-/// The messages of the sync protocol, wire version 0, and their bytes: docs/wire-format.md.
+/// The messages of the sync protocol, wire version 1, and their bytes: docs/wire-format.md.
 #pragma once
 
 #include "base/bytes.h"
@@ -20,9 +20,10 @@
 
 namespace joinery::session {
 
-/// Wire versions that this build speaks.
-inline constexpr std::uint64_t kWireVersion = 0;
-inline constexpr std::uint64_t kWireVersionMin = 0;
+/// Wire versions that this build speaks. The secure channel's handshake chooses one; version 0 was
+/// spoken before there was a channel, and is gone.
+inline constexpr std::uint64_t kWireVersion = 1;
+inline constexpr std::uint64_t kWireVersionMin = 1;
 /// Bytes of a peer's name.
 inline constexpr std::size_t kPeerNameSizeMax = 256;
 /// Bytes of the text of a bye.
@@ -31,7 +32,7 @@ inline constexpr std::size_t kByeTextSizeMax = 256;
 inline constexpr std::size_t kHaveCountMax = 256;
 /// Types with this bit are skipped by a side that does not know them; the others end the session.
 inline constexpr std::uint64_t kOptionalType = 0x40;
-/// Feature bits of a hello. What both sides set is in force.
+/// Feature bits of the channel's handshake. What both sides set is in force.
 inline constexpr std::uint64_t kLiveFeature = 1;
 /// Those that this build has.
 inline constexpr std::uint64_t kFeatures = kLiveFeature;
@@ -59,13 +60,9 @@ enum class MessageType : std::uint8_t {
 /// The first 16 bytes of a Digest: enough to tell states apart.
 using DigestPrefix = FixedBytes<16, struct DigestPrefixTag>;
 
-/// First in each direction. Only its first three fields are the same in every version.
+/// First in each direction.
 struct Hello {
-    std::uint64_t version = kWireVersion;
-    std::uint64_t version_min = kWireVersionMin;
-    std::uint64_t features = 0;  ///< kLiveFeature; other bits are left alone.
     std::string name;
-    DeviceKey device;  ///< Not authenticated in version 0.
     std::vector<std::string> patterns;
     bool is_once = false;
     std::uint64_t document_max = 0;  ///< Announcements that the sender takes.

@@ -43,21 +43,8 @@ State read_state(EnvelopeReader& in) {
 
 Message read_hello(std::size_t count, EnvelopeReader& in) {
     Hello hello;
-    if (in.text(kPeerNameSizeMax) != "joinery") {
-        in.refuse(Errc::malformed, "the other side does not speak this protocol");
-    }
-    hello.version = in.integer();
-    hello.version_min = in.integer();
-    if (in.ok() && (hello.version_min > kWireVersion || hello.version < kWireVersionMin)) {
-        in.refuse(Errc::unsupported, "no wire version in common; update the older side");
-    }
-    if (count < 9) in.refuse(Errc::malformed, "hello of too few fields");
-    hello.features = in.integer();
+    if (count < 4) in.refuse(Errc::malformed, "hello of too few fields");
     hello.name = in.text(kPeerNameSizeMax);
-    const ByteView device = in.bytes(DeviceKey::kSize);
-    crdt::ByteReader reader(device);
-    hello.device = reader.fixed<DeviceKey>();
-    if (!reader.ok()) in.refuse(Errc::malformed, "device key of another size");
     std::vector<std::string> patterns(std::min(in.array(), kPatternSizeMax + 1));
     for (std::string& pattern : patterns)
         pattern = in.text(kPatternSizeMax);

@@ -18,6 +18,7 @@ Session::Session(Host& host, Options options)
     } else {
         patterns_ = std::move(*patterns);
     }
+    context_.has_live = (options_.features & kLiveFeature) != 0;
 }
 
 // --- In -----------------------------------------------------------------------------------------
@@ -84,13 +85,8 @@ Result<void> Session::take(const Message& message, std::size_t size) {
 Result<void> Session::take_hello(const Hello& message) {
     if (peer_) return fail(Errc::malformed, "second hello");
     JOINERY_TRY(their_patterns_, Patterns::of(message.patterns));
-    peer_ = PeerInfo{message.name,
-                     message.device,
-                     message.patterns,
-                     message.is_once,
-                     std::min(message.version, kWireVersion)};
+    peer_ = PeerInfo{message.name, message.patterns, message.is_once};
     their_document_max_ = message.document_max;
-    context_.has_live = (message.features & kLiveFeature) != 0;
     context_.events.push_back({Event::Kind::hello, {}, std::nullopt, true, message.name, {}});
     list_documents();
     return {};
@@ -261,9 +257,7 @@ bool Session::write_next(Bytes& out) {
 
 Hello Session::hello() const {
     Hello hello;
-    hello.features = kFeatures;
     hello.name = options_.name;
-    hello.device = options_.device;
     hello.patterns = patterns_.list();
     hello.is_once = options_.is_once;
     hello.document_max = options_.document_max;

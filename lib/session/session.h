@@ -1,13 +1,13 @@
 /// @file
-/// The sync protocol, wire version 0, between two peers: a state machine without I/O, thread or
+/// The sync protocol, wire version 1, between two peers: a state machine without I/O, thread or
 /// clock. Messages that came and the time go in; messages to send and events are pulled out.
 ///
 /// A document takes part if the patterns of both sides want it. What a session keeps of a slow link
 /// is which documents the other side may lack something of, never bytes: so the owner pulls a
 /// message only while its link has room for one.
 ///
-/// Version 0 has no secure channel and is for loopback alone. The channel will stand between this
-/// class and the link; the hello is then the first message inside it.
+/// A secure channel (session/channel.h) stands between this class and the link: who the other side
+/// is, the version and the features were settled there.
 #pragma once
 
 #include "base/bytes.h"
@@ -34,7 +34,8 @@ struct Options {
     /// Said to the other side, which believes it no more than any text. At most kPeerNameSizeMax
     /// bytes.
     std::string name;
-    DeviceKey device;
+    /// What both sides have, as the channel's handshake found.
+    std::uint64_t features = kFeatures;
     /// Documents wanted; empty wants all. See Patterns.
     std::vector<std::string> patterns;
     /// Ends the session when both have the same, durable on both sides.
@@ -52,13 +53,11 @@ struct Options {
     MonotonicTime stall_time = std::chrono::seconds(30);
 };
 
-/// What the other side said of itself. Nothing of it is authenticated in version 0.
+/// What the other side said of itself, which is not proved by anything.
 struct PeerInfo {
     std::string name;
-    DeviceKey device;
     std::vector<std::string> patterns;
     bool is_once = false;
-    std::uint64_t version = 0;  ///< The one spoken.
 };
 
 /// @par Memory

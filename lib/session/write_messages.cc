@@ -66,13 +66,8 @@ void MessageWriter::write_frontier(const Frontier& frontier) {
 }
 
 void MessageWriter::write(const Hello& message, Bytes& out) {
-    EnvelopeWriter writer = begin(out, MessageType::hello, 9);
-    writer.text("joinery");
-    writer.integer(message.version);
-    writer.integer(message.version_min);
-    writer.integer(message.features);
+    EnvelopeWriter writer = begin(out, MessageType::hello, 4);
     writer.text(message.name);
-    writer.bytes(message.device.view());
     writer.array(message.patterns.size());
     for (const std::string& pattern : message.patterns)
         writer.text(pattern);

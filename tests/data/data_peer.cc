@@ -19,12 +19,6 @@ T value_of(Result<T> result) {
     return *std::move(result);
 }
 
-session::Options options_of(DataPeer& peer) {
-    session::Options options;
-    options.device = peer.core().device();
-    return options;
-}
-
 /// What a session complains of.
 std::string told(session::Session& session) {
     std::string out;
@@ -76,8 +70,8 @@ std::uint64_t DataPeer::change_count() const { return value_of(document_->status
 void DataPeer::commit() { static_cast<void>(value_of(core_->commit())); }
 
 void exchange(DataPeer& a, DataPeer& b) {
-    session::Session left(a.core(), options_of(a));
-    session::Session right(b.core(), options_of(b));
+    session::Session left(a.core(), session::Options());
+    session::Session right(b.core(), session::Options());
     const auto is_done = [](const session::Session& session) {
         return session.is_acknowledged() && session.counters().divergences == 0;
     };

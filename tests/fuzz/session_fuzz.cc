@@ -30,7 +30,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     test::FakeHost host(1);
     host.put("d", "x", "1");
     session::Options options;
-    options.device = host.proof().device;
     session::Session session(host, options);
     host.on_changed = [&](const std::string& id) { session.document_changed(id); };
     MonotonicTime now{std::chrono::seconds(1)};

@@ -208,11 +208,11 @@ TEST(LiveSync, ValuesOfAMapThatIsNotKnownYetAreKeptAndPassedOn) {  // I9
 /// A session, with document "d" on both sides, and an other side made of bytes.
 class Victim {
   public:
-    explicit Victim(std::uint64_t features = kLiveFeature) : peer(1), end(peer, options_of(peer)) {
+    explicit Victim(std::uint64_t features = kLiveFeature)
+        : peer(1), end(peer, options_with(peer, features)) {
         peer.host.write_live("d", 2, "m", 1);
         pull();
         Hello hello;
-        hello.features = features;
         hello.document_max = 10;
         say(hello);
     }
@@ -245,6 +245,12 @@ class Victim {
         ASSERT_TRUE(end.session->is_closed());
         EXPECT_EQ(end.last(Kind::closed)->error->code, code);
         EXPECT_EQ(live_of(peer).count(), 2U);
+    }
+
+    static session::Options options_with(const Peer& peer, std::uint64_t features) {
+        session::Options options = options_of(peer);
+        options.features = features;
+        return options;
     }
 
     Peer peer;

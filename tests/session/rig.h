@@ -32,7 +32,6 @@ struct Peer {
 inline session::Options options_of(const Peer& peer, std::vector<std::string> patterns = {}) {
     session::Options options;
     options.name = "peer " + std::to_string(peer.host.proof().incarnation.bytes[0]);
-    options.device = peer.host.proof().device;
     options.patterns = std::move(patterns);
     return options;
 }

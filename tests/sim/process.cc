@@ -111,6 +111,9 @@ void Process::log(LogLevel level, std::string_view text) {
     if (level < LogLevel::warning || is_expected(text)) return;
     const bool is_renewal = text.find("of this store's own actor") != std::string_view::npos;
     if (setup_.may_be_put_back && is_renewal) return;
+    const bool is_turned_away = text.find(" let in") != std::string_view::npos ||
+                                text.find("too many links") != std::string_view::npos;
+    if (setup_.may_turn_away && is_turned_away) return;
     const bool is_fork = text.find("an actor has two histories") != std::string_view::npos;
     if (setup_.may_meet_forks && is_fork) return;
     on_fault_("log: " + std::string(text));

@@ -140,7 +140,9 @@ class DemoPeer {
 int run_demo_peer(const Common& common, const PeerArguments& arguments) {
     Common at_once = common;
     at_once.log = nullptr;
-    const auto peer = open_peer(at_once, true, arguments.name);
+    Options options;
+    options.name = arguments.name;
+    const auto peer = open_peer(at_once, true, std::move(options));
     if (!peer) return kFailed;
     auto document = peer->document(kDocument);
     if (!document) return report(kDocument, document.error());

@@ -35,6 +35,26 @@ Result<void> backup_store(const std::filesystem::path& directory,
 Result<void> restore_store(const std::filesystem::path& backup,
                            const std::filesystem::path& target);
 
+/// Bytes of the name of a trusted key, and keys that a store trusts.
+inline constexpr std::size_t kTrustedNameSizeMax = 64;
+inline constexpr std::size_t kTrustedPeersMax = 65536;
+
+/// A device that a store's owner lets in.
+struct TrustedPeer {
+    DeviceKey device;
+    std::string name;  ///< What the owner calls it; may be empty.
+    friend bool operator==(const TrustedPeer&, const TrustedPeer&) = default;
+};
+
+/// Somebody at the other end of a link, who has proved that the key is his.
+struct LinkRequest {
+    DeviceKey device;
+    std::string_view url;
+    bool is_dialled = false;  ///< By this peer.
+    /// Whether the store trusts the key, or it is the store's own: a copy's of it.
+    bool is_trusted = false;
+};
+
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
 
 struct Options {
@@ -49,6 +69,12 @@ struct Options {
     std::chrono::milliseconds poll_interval{200};
     /// Runs the app's callbacks; empty: a thread of the peer's own.
     std::function<void(std::function<void()>)> executor;
+    /// Says who may exchange documents with this peer. Asked when the other side of a link has
+    /// proved its key, and again about once a second, so that who is no longer let in is turned
+    /// out. On the peer's thread of links; must not block, nor call the peer. Empty: those whom
+    /// the store trusts (Peer::trust); while it trusts nobody, everybody, since links are of this
+    /// machine alone.
+    std::function<bool(const LinkRequest&)> authorize;
     /// Called from the peer's threads; must not block. Empty: nothing is logged.
     std::function<void(LogLevel, std::string_view)> log;
     /// Where time and randomness come from; must outlive the peer. Null: the system's.
@@ -60,6 +86,7 @@ struct Options {
 struct LinkStatus {
     std::string url;
     std::string name;  ///< As the other side says; empty until its hello came.
+    DeviceKey device;  ///< As it has proved; zero until then.
     bool online = false;
     bool in_step = false;  ///< Neither side lacked anything when last heard.
     std::uint64_t received_size = 0, sent_size = 0;  ///< Bytes.
@@ -114,6 +141,14 @@ class Peer {
     virtual Result<SyncReport> sync(std::string_view url,
                                     std::vector<std::string> patterns,
                                     std::chrono::milliseconds timeout) = 0;
+
+    /// Lets @p peer in from now on, in every process of the store; durable on return. Also gives
+    /// one that is let in another name. `over_limit`, `malformed` for the name; the store's.
+    virtual Result<void> trust(const TrustedPeer& peer) = 0;
+    /// Lets it in no more; links to it end within about a second. `not_found`; the store's.
+    virtual Result<void> distrust(const DeviceKey& device) = 0;
+    /// Those who are let in, by key.
+    virtual Result<std::vector<TrustedPeer>> trusted() = 0;
 
     virtual PeerStatus status() = 0;
     /// When the store took which incarnation, and why, oldest first: each is a fresh actor.

@@ -1,0 +1,64 @@
+/// @file
+/// Two processes, a and b, over a memory network, moved by hand.
+#pragma once
+
+#include "engine/links.h"
+#include "sim/process.h"
+
+#include <chrono>
+#include <gtest/gtest.h>
+#include <memory>
+#include <optional>
+
+namespace joinery::sim {
+
+class LinksTest : public testing::Test {
+  protected:
+    LinksTest() {
+        for (std::size_t i = 0; i < 2; ++i) {
+            ProcessSetup setup;
+            setup.host = i == 0 ? "a" : "b";
+            setup.random_seed = i;
+            setup.may_turn_away = true;
+            processes_[i] = std::make_unique<Process>(
+                setup, now_, disks_[i], network_, [](const std::string& what) {
+                    ADD_FAILURE() << what;
+                });
+            processes_[i]->start();
+        }
+    }
+    void run_tasks(Process& process) {
+        for (SimStrand& strand : process.strands()) {
+            while (strand.is_due())
+                strand.run_one();
+        }
+    }
+    void sync() {
+        a().engine().links().sync("mem://b",
+                                  {},
+                                  std::chrono::milliseconds(100),
+                                  [this](const Result<SyncReport>& report) {
+                                      ++answer_count_;
+                                      answer_ = report;
+                                  });
+    }
+    /// Runs all that can happen without time going on.
+    void settle() {
+        for (int i = 0; i < 100; ++i) {
+            network_.run(1000);
+            run_tasks(a());
+            run_tasks(b());
+        }
+    }
+    Process& a() { return *processes_[0]; }
+    Process& b() { return *processes_[1]; }
+
+    Now now_{0};
+    persist::MemoryDisk disks_[2];
+    transport::MemoryNetwork network_;
+    std::unique_ptr<Process> processes_[2];
+    int answer_count_ = 0;
+    std::optional<Result<SyncReport>> answer_;
+};
+
+}  // namespace joinery::sim

@@ -1,0 +1,146 @@
+// Who comes over the network and is not let in, or is nobody that can be let in. Numbers of bad
+// input are those of the field's list.
+
+#include "engine/trust.h"
+#include "sim/links_rig.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace joinery::sim {
+namespace {
+
+using std::chrono_literals::operator""s;
+
+/// A link that a stranger dialled.
+struct Strange {
+    std::unique_ptr<Link> link;
+    std::vector<Bytes> heard;
+    std::optional<Result<void>> closed;
+};
+
+class StrangersTest : public LinksTest {
+  protected:
+    Strange& dial_b() {
+        Strange& strange = *strangers_.emplace_back(std::make_unique<Strange>());
+        stranger_->connect("mem://b", [&](Result<std::unique_ptr<Link>> link) {
+            ASSERT_TRUE(link.has_value());
+            strange.link = *std::move(link);
+            Link::Events events;
+            events.on_message = [&](ByteView message) {
+                strange.heard.emplace_back(message.begin(), message.end());
+            };
+            events.on_closed = [&](Result<void> how) { strange.closed = how; };
+            strange.link->start(std::move(events));
+        });
+        settle();
+        return strange;
+    }
+    void pass(Now time) {
+        for (Now gone{0}; gone < time; gone += k500ms) {
+            now_ += k500ms;
+            settle();
+        }
+    }
+    std::size_t links_of_b() { return b().engine().links().status().size(); }
+    Store& store_of_b() { return b().core().store(); }
+    bool can_sync() {
+        answer_.reset();
+        sync();
+        // Within its time limit; flushes take a few steps.
+        for (int i = 0; i < 90; ++i) {
+            now_ += std::chrono::milliseconds(1);
+            settle();
+        }
+        pass(2s);
+        return answer_.has_value() && answer_->has_value();
+    }
+
+    static constexpr Now k500ms{std::chrono::milliseconds(500)};
+    std::unique_ptr<Transport> stranger_ = network_.make_transport("stranger");
+    std::vector<std::unique_ptr<Strange>> strangers_;
+};
+
+// Bad input 2 and 3.
+TEST_F(StrangersTest, WhoSaysNothingIsCutOffInTime) {
+    const Strange& strange = dial_b();
+    EXPECT_EQ(links_of_b(), 1U);
+    EXPECT_TRUE(strange.heard.empty());
+    pass(4s);
+    EXPECT_FALSE(strange.closed.has_value());
+    pass(2s);
+    ASSERT_TRUE(strange.closed.has_value());
+    ASSERT_EQ(strange.heard.size(), 1U);
+    EXPECT_EQ(strange.heard[0].at(0), 0) << "a refusal";
+    EXPECT_EQ(links_of_b(), 0U);
+}
+
+// Bad input 1.
+TEST_F(StrangersTest, WhatIsNoHandshakeIsRefusedInWordsAndHearsOfNothing) {
+    Strange& strange = dial_b();
+    ASSERT_TRUE(strange.link->send(as_bytes("GET / HTTP/1.1")).has_value());
+    settle();
+    ASSERT_TRUE(strange.closed.has_value());
+    ASSERT_EQ(strange.heard.size(), 1U);
+    EXPECT_NE(as_text(strange.heard[0]).find("joinery: expected the secure channel"),
+              std::string_view::npos);
+    EXPECT_EQ(links_of_b(), 0U);
+}
+
+// Bad input 3.
+TEST_F(StrangersTest, OneAddressCannotTakeAllHandshakes) {
+    for (int i = 0; i < 20; ++i)
+        dial_b();
+    EXPECT_EQ(links_of_b(), 16U);
+    for (std::size_t i = 0; i < strangers_.size(); ++i)
+        EXPECT_EQ(strangers_[i]->closed.has_value(), i >= 16) << i;
+    EXPECT_TRUE(can_sync()) << "others are served meanwhile";
+    pass(6s);
+    EXPECT_EQ(links_of_b(), 0U);
+}
+
+TEST_F(StrangersTest, WhoIsNotTrustedHearsOfNoDocumentAndIsToldWhy) {
+    ASSERT_NE(b().open("d", true), nullptr);
+    ASSERT_TRUE(b().documents()
+                    .at("d")
+                    .core->transact([](Tx& tx) { return tx.set("/x", Value(std::int64_t{1})); }, "")
+                    .has_value());
+    settle();
+    DeviceKey other;
+    other.bytes.fill(7);
+    ASSERT_TRUE(detail::trust_peer(store_of_b(), {other, "somebody else"}).has_value());
+    EXPECT_FALSE(can_sync());
+    ASSERT_TRUE(answer_.has_value());
+    EXPECT_EQ(answer_->error().code, Errc::untrusted);
+    EXPECT_TRUE(a().core().documents().empty());
+    ASSERT_TRUE(detail::trust_peer(store_of_b(), {a().core().device(), ""}).has_value());
+    EXPECT_TRUE(can_sync());
+    EXPECT_EQ(a().core().documents(), std::vector<std::string>{"d"});
+}
+
+TEST_F(StrangersTest, WhoIsNoLongerTrustedIsTurnedOut) {
+    ASSERT_TRUE(detail::trust_peer(store_of_b(), {a().core().device(), "a"}).has_value());
+    ASSERT_TRUE(a().engine().links().keep_connected("mem://b").has_value());
+    settle();
+    pass(2s);
+    ASSERT_EQ(links_of_b(), 1U);
+    EXPECT_TRUE(b().engine().links().status()[0].online);
+    EXPECT_EQ(b().engine().links().status()[0].device, a().core().device());
+    DeviceKey other;
+    other.bytes.fill(7);
+    ASSERT_TRUE(detail::trust_peer(store_of_b(), {other, ""}).has_value());
+    pass(2s);
+    EXPECT_TRUE(b().engine().links().status()[0].online);
+    ASSERT_TRUE(detail::distrust_peer(store_of_b(), a().core().device()).has_value());
+    pass(2s);
+    for (const LinkStatus& link : b().engine().links().status())
+        EXPECT_FALSE(link.online);
+    ASSERT_EQ(a().engine().links().status().size(), 1U);
+    EXPECT_FALSE(a().engine().links().status()[0].online);
+    EXPECT_NE(a().engine().links().status()[0].error.find("let this peer's key in"),
+              std::string::npos);
+}
+
+}  // namespace
+}  // namespace joinery::sim
