@@ -61,12 +61,13 @@ Result<std::unique_ptr<Core>> Core::open(std::unique_ptr<Store> store,
     const auto on_overtaken = [raw = core.get()](const Overtaken& overtaken) {
         return raw->leave_actor(overtaken);
     };
-    core->context_.reset(new CoreContext{*core->store_,
-                                         clock,
-                                         *core->key_,
-                                         on_overtaken,
-                                         core->hooks_.on_pending,
-                                         core->hooks_.run_callback});
+    core->context_.reset(
+        new CoreContext{*core->store_,
+                        clock,
+                        *core->key_,
+                        on_overtaken,
+                        [raw = core.get()](DocumentCore& document) { raw->note_pending(document); },
+                        core->hooks_.run_callback});
     core->seen_commit_ = core->store_->commit_count();
     return core;
 }
@@ -158,19 +159,54 @@ Result<void> Core::follow_others() {
     return {};
 }
 
+// --- What is to be stored ------------------------------------------------------------------------
+
+void Core::note_pending(DocumentCore& document) {
+    if (!document.is_listed) {
+        const std::lock_guard lock(pending_mutex_);
+        if (!document.is_listed.exchange(true)) pending_.push_back(document.shared_from_this());
+    }
+    hooks_.on_pending();
+}
+
+Core::Changed Core::take_pending() {
+    Changed taken;
+    {
+        const std::lock_guard lock(pending_mutex_);
+        taken.swap(pending_);
+        for (const auto& document : taken)
+            document->is_listed = false;
+    }
+    // The order in which they are stored must not hang on that of threads.
+    std::ranges::sort(taken, {}, &DocumentCore::id);
+    return taken;
+}
+
+void Core::put_back(const Changed& documents) {
+    const std::lock_guard lock(pending_mutex_);
+    for (const auto& document : documents) {
+        if (!document->is_listed.exchange(true)) pending_.push_back(document);
+    }
+}
+
 bool Core::has_pending() const {
-    return std::ranges::any_of(open_documents(),
+    const std::lock_guard lock(pending_mutex_);
+    return std::ranges::any_of(pending_,
                                [](const auto& document) { return document->has_pending(); });
 }
 
 bool Core::others_wrote() const { return store_->commit_count() != seen_commit_; }
 
 Result<Core::Changed> Core::commit() {
-    if (others_wrote()) JOINERY_TRY_VOID(follow_others());
+    const bool others = others_wrote();
+    if (others) JOINERY_TRY_VOID(follow_others());
+    const Changed pending = take_pending();
     // Before the store's lock is taken: signing needs none, and callbacks may run here.
-    for (const auto& document : open_documents())
+    for (const auto& document : pending)
         document->flush_live();
-    auto done = write_all();
+    auto done = write_all(pending);
+    if (!done) put_back(pending);
+    if (!std::exchange(has_absorbed_, false)) return done;
     // What others stored may be of our own actor. If no new one can be had now, the next local
     // change tries again.
     for (const auto& document : open_documents())
@@ -178,11 +214,19 @@ Result<Core::Changed> Core::commit() {
     return done;
 }
 
-void Core::add_new(Changed& documents, const std::shared_ptr<DocumentCore>& document) {
-    if (std::ranges::find(documents, document) == documents.end()) documents.push_back(document);
+void Core::note_untold(const std::shared_ptr<DocumentCore>& document) {
+    untold_.emplace(document->id(), document);
 }
 
-Result<Core::Changed> Core::write_all() {
+Core::Changed Core::take_untold() {
+    Changed out;
+    for (auto& [id, document] : untold_)
+        out.push_back(std::move(document));
+    untold_.clear();
+    return out;
+}
+
+Result<Core::Changed> Core::write_all(const Changed& pending) {
     JOINERY_TRY(const auto writer, store_->write());
     // With the write lock held nobody else commits: what others wrote is all there, and what we
     // write follows it.
@@ -195,17 +239,18 @@ Result<Core::Changed> Core::write_all() {
         JOINERY_TRY(next, decode_arrival(*number_bytes));
     }
     auto next_number = static_cast<DocumentNumber>(next);
-    for (const auto& document : open_documents()) {
+    for (const auto& document : others ? open_documents() : pending) {
         if (others) {
+            has_absorbed_ = true;
             JOINERY_TRY(const bool absorbed, document->absorb(*writer));
-            if (absorbed) add_new(untold_, document);
+            if (absorbed) note_untold(document);
         }
         JOINERY_TRY(const bool wrote, document->write_pending(*writer, next_number));
         if (wrote) written.push_back(document);
     }
     if (written.empty()) {
         seen_commit_ = count_before;
-        return std::exchange(untold_, {});
+        return take_untold();
     }
     if (next_number != next) {
         JOINERY_TRY_VOID(
@@ -216,9 +261,9 @@ Result<Core::Changed> Core::write_all() {
     seen_commit_ = count_before + 1;
     for (const auto& document : written) {
         document->finish_write(true);
-        add_new(untold_, document);
+        note_untold(document);
     }
-    return std::exchange(untold_, {});
+    return take_untold();
 }
 
 Result<std::size_t> Core::make_snapshots(std::uint64_t interval) {

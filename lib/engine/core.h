@@ -66,14 +66,19 @@ class Core : public session::Host {
         : store_(std::move(store)), key_(std::move(key)) {}
 
     std::vector<std::shared_ptr<DocumentCore>> open_documents() const;
+    void note_pending(DocumentCore& document);
+    /// The documents with something to store, by id; they are off the list then.
+    Changed take_pending();
+    void put_back(const Changed& documents);
     /// As whom the store has this process write.
     Author author_of_store() const;
     void take_author();
     Result<void> leave_actor(const Overtaken& overtaken);
     void log(LogLevel level, const std::string& text) const;
     Result<void> follow_others();
-    Result<Changed> write_all();
-    static void add_new(Changed& documents, const std::shared_ptr<DocumentCore>& document);
+    Result<Changed> write_all(const Changed& pending);
+    void note_untold(const std::shared_ptr<DocumentCore>& document);
+    Changed take_untold();
 
     std::unique_ptr<Store> store_;
     std::unique_ptr<crdt::SigningKey> key_;
@@ -85,8 +90,13 @@ class Core : public session::Host {
     std::mutex renewal_mutex_;
     std::size_t claims_believed_ = 0;
     std::map<std::string, std::shared_ptr<DocumentCore>, std::less<>> documents_;
-    /// Absorbed what others wrote, and not reported since: the commit after it failed.
-    Changed untold_;
+    /// Documents that may have something to store, each once: a commit costs what changed, not
+    /// what is open.
+    mutable std::mutex pending_mutex_;
+    Changed pending_;
+    /// Absorbed what others wrote, and not reported since: the commit after it failed. By id.
+    std::map<std::string_view, std::shared_ptr<DocumentCore>> untold_;
+    bool has_absorbed_ = false;
     std::atomic<std::uint64_t> seen_commit_{0};
 };
 

@@ -142,7 +142,7 @@ Result<Receipt> DocumentCore::transact(const std::function<Result<void>(Tx&)>& b
         if (!forked_) receipt.seq = document_->outgoing().batch.changes.back().seq;
         is_to_tell = note_events(true);
     }
-    context_.on_pending();
+    context_.on_pending(*this);
     if (is_to_tell) tell();
     return receipt;
 }

@@ -15,6 +15,7 @@
 #include "joinery/document.h"
 #include "session/host.h"
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <map>
@@ -44,6 +45,8 @@ struct Overtaken {
     bool is_proven = false;  ///< By changes under our own seal; else a peer merely says so.
 };
 
+class DocumentCore;
+
 /// What the documents of a peer share. Must outlive them.
 struct CoreContext {
     Store& store;
@@ -52,8 +55,8 @@ struct CoreContext {
     /// Goes on as a fresh actor: on return every document has it. Under no lock. An Error means
     /// that the store could not take a new incarnation.
     std::function<Result<void>(const Overtaken&)> on_overtaken;
-    /// A document has changes to store: wake the writer. Called under no lock.
-    std::function<void()> on_pending;
+    /// The document has changes to store: list it and wake the writer. Called under no lock.
+    std::function<void(DocumentCore&)> on_pending;
     /// Runs a callback of the app's, in order.
     std::function<void(std::function<void()>)> run_callback;
 };
@@ -92,6 +95,10 @@ class DocumentCore : public session::DocumentPort,
     /// Signs the live values written since the last call, and tells those who watch.
     void flush_live();
     bool has_pending() const;
+    /// Whether it is on the core's list of those with something to store. Set under the lock of
+    /// that list alone, and cleared before what is pending is looked at: so who makes something
+    /// pending and then finds it set need not list it again.
+    std::atomic<bool> is_listed{false};
     /// Applies what other processes stored since.
     Result<bool> absorb(StoreReader& reader);
     /// Puts all pending changes into @p writer. @p next_number gives a new document its number.

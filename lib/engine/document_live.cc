@@ -56,7 +56,7 @@ Result<void> DocumentCore::write_live(std::uint32_t number,
                                                  context_.clock.wall_now(),
                                                  author_.proof));
     }
-    context_.on_pending();
+    context_.on_pending(*this);
     return {};
 }
 
@@ -154,7 +154,7 @@ Result<std::size_t> DocumentCore::receive_live(std::span<const crdt::LiveBatch> 
         if (changed == 0) return changed;
         is_to_tell = note_events(false);
     }
-    context_.on_pending();
+    context_.on_pending(*this);
     if (is_to_tell) tell();
     return changed;
 }

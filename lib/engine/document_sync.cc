@@ -444,7 +444,7 @@ Result<session::DocumentPort::Received> DocumentCore::take_in(ByteView changes,
     }
     // If the store cannot take a new incarnation now, the next local change tries again.
     static_cast<void>(leave_overtaken_actor().has_value());
-    context_.on_pending();
+    context_.on_pending(*this);
     if (is_to_tell) tell();
     return received;
 }

@@ -47,6 +47,26 @@ TEST_F(CoreTest, ASnapshotIsMadeAlsoWhereAnotherProcessReplacedTheLastOne) {
     EXPECT_EQ(digest(*open(disk_)), digest(*one));
 }
 
+TEST_F(CoreTest, ACommitTouchesNoDocumentThatHasNothingToStore) {
+    const auto core = open(disk_);
+    set(*core, "/a", 1);
+    ASSERT_TRUE(core->commit().has_value());
+    DocumentCore& busy = document(*core, "busy");
+    ASSERT_TRUE(try_set(busy, "/b", 1).has_value());
+    // While the other document is locked, by a transaction that ends without a change.
+    const auto done = document(*core).transact(
+        [&](Tx&) -> Result<void> {
+            const auto changed = core->commit();
+            EXPECT_TRUE(changed.has_value());
+            EXPECT_EQ(changed->size(), 1U);
+            return {};
+        },
+        "");
+    ASSERT_TRUE(done.has_value());
+    EXPECT_FALSE(core->has_pending());
+    EXPECT_EQ(document(*open(disk_), "busy").status()->change_count, 1U);
+}
+
 TEST_F(CoreTest, ADamagedSnapshotIsReadAroundAndMadeAgainAfterTheNextChange) {
     Digest before;
     {
