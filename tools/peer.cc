@@ -13,7 +13,7 @@ std::string status_line(const PeerStatus& status) {
     std::size_t online = 0;
     std::size_t in_step = 0;
     for (const LinkStatus& link : status.links) {
-        online += link.online ? 1 : 0;
+        online += link.state == LinkState::online ? 1 : 0;
         in_step += link.in_step ? 1 : 0;
     }
     return std::to_string(online) + " of " + std::to_string(status.links.size()) +

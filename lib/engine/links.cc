@@ -1,8 +1,22 @@
 #include "engine/links.h"
 
 #include <algorithm>
+#include <array>
 
-namespace joinery::detail {
+namespace joinery {
+
+std::string_view link_state_name(LinkState state) noexcept {
+    switch (state) {
+        case LinkState::offline: return "offline";
+        case LinkState::connecting: return "connecting";
+        case LinkState::online: return "online";
+        case LinkState::degraded: return "degraded";
+        case LinkState::refused: break;
+    }
+    return "refused";
+}
+
+namespace detail {
 namespace {
 
 constexpr std::chrono::milliseconds kTickInterval{1000};
@@ -14,6 +28,10 @@ constexpr std::size_t kHandshakesMax = 256;
 constexpr std::size_t kHandshakesOfAddressMax = 16;
 constexpr std::chrono::milliseconds kRetryDelayMin{200};
 constexpr std::chrono::milliseconds kRetryDelayMax{30000};
+/// Between two ticks: then this process or its machine was stopped, or the clock was set.
+constexpr std::chrono::seconds kAwayTime{5};
+/// For a sign of life of each link after that.
+constexpr std::chrono::seconds kAwayAnswerTime{2};
 
 Error no_transport() {
     return fail(Errc::unsupported, "no transport for that URL; this version speaks tcp://");
@@ -160,6 +178,7 @@ void Links::sync(std::string url,
 }
 
 void Links::dial(const Handle& connection) {
+    connection->state = LinkState::connecting;
     Transport* transport = transport_for(connection->url);
     if (transport == nullptr) {
         const Error error = no_transport();
@@ -180,7 +199,6 @@ void Links::attach(const Handle& connection, std::unique_ptr<Link> link) {
                                           : session::ChannelOptions::Role::listener;
     connection->link =
         std::make_unique<SecureLink>(std::move(link), identity_, random_, clock_, channel);
-    connection->error.clear();
     SecureLink::Events events;
     events.on_open = with(connection, [this](const Handle& it, const session::ChannelPeer& peer) {
         admit(it, peer);
@@ -262,7 +280,11 @@ void Links::pump(const Handle& connection) {
 void Links::take_events(const Handle& connection) {
     for (const session::Event& event : connection->session->take_events()) {
         switch (event.kind) {
-            case session::Event::Kind::hello: connection->retry_delay = {}; break;
+            case session::Event::Kind::hello:
+                connection->retry_delay = {};
+                connection->state = LinkState::online;
+                connection->error.clear();
+                break;
             case session::Event::Kind::diverged:
                 ++divergence_count_;
                 log(LogLevel::error,
@@ -326,6 +348,9 @@ void Links::ended(const Handle& connection, const Result<void>& how) {
         }
         connection->error = how.error().what;
     }
+    const bool is_refused =
+        !how && (is_for_good(how.error()) || how.error().code == Errc::untrusted);
+    connection->state = is_refused ? LinkState::refused : LinkState::offline;
     if (connection->session) take_events(connection);
     finish_sync(*connection,
                 how ? fail(Errc::disconnected, "the other side hung up early") : how.error());
@@ -351,7 +376,18 @@ void Links::let_go(const Handle& connection) {
     connection->retry_delay =
         std::clamp(connection->retry_delay * 2, kRetryDelayMin, kRetryDelayMax);
     connection->timer = strand_.start_timer(
-        connection->retry_delay, with(connection, [this](const Handle& it) { dial(it); }));
+        up_to(connection->retry_delay), with(connection, [this](const Handle& it) { dial(it); }));
+}
+
+/// So that peers that lost the same one do not all come back to it at the same moment.
+std::chrono::milliseconds Links::up_to(std::chrono::milliseconds delay) {
+    std::array<std::uint8_t, 8> bytes{};
+    random_.fill(bytes);
+    std::uint64_t number = 0;
+    for (const std::uint8_t byte : bytes)
+        number = number << 8U | byte;
+    return std::chrono::milliseconds(
+        static_cast<std::int64_t>(number % (static_cast<std::uint64_t>(delay.count()) + 1)));
 }
 
 void Links::document_changed(std::string_view id) {
@@ -365,12 +401,32 @@ void Links::document_changed(std::string_view id) {
 void Links::tick() {
     if (closed_) return;
     turn_out();
+    const MonotonicTime now = clock_.monotonic_now();
+    const WallTime wall = clock_.wall_now();
+    const bool was_away =
+        last_tick_ && (now - last_tick_->now > kAwayTime || wall - last_tick_->wall > kAwayTime);
+    last_tick_ = Tick{now, wall};
+    if (was_away) come_back(now);
     for (const Handle& connection : connections_) {
         if (!connection->session || connection->closing) continue;
-        connection->session->on_time(clock_.monotonic_now());
+        connection->link->on_time(now);
+        connection->session->on_time(now);
         pump(connection);
     }
     ticker_ = strand_.start_timer(kTickInterval, [this] { tick(); });
+}
+
+/// Links may have broken without a word meanwhile, and waits to dial again are over.
+void Links::come_back(MonotonicTime now) {
+    for (const Handle& connection : connections_) {
+        if (connection->link && !connection->is_ending) {
+            connection->link->probe(now, kAwayAnswerTime);
+        } else if (connection->keep && !connection->is_ending &&
+                   connection->state != LinkState::connecting) {
+            connection->timer.reset();
+            dial(connection);
+        }
+    }
 }
 
 std::uint64_t Links::received_size() const {
@@ -394,11 +450,19 @@ std::vector<LinkStatus> Links::status() const {
     for (const Handle& connection : connections_) {
         LinkStatus status;
         status.url = connection->url;
+        status.state = connection->state;
         status.error = connection->error;
+        if (connection->link) {
+            status.round_trip = connection->link->round_trip();
+            const bool is_silent = connection->link->is_silent(clock_.monotonic_now());
+            if (status.state == LinkState::online && is_silent) {
+                status.state = LinkState::degraded;
+                status.error = "the other side does not answer";
+            }
+        }
         status.device = connection->device;
         if (connection->session) {
             const auto& peer = connection->session->peer();
-            status.online = peer.has_value();
             if (peer) status.name = peer->name;
             status.in_step = connection->session->is_in_step();
             status.received_size = connection->session->counters().bytes_received;
@@ -409,4 +473,5 @@ std::vector<LinkStatus> Links::status() const {
     return out;
 }
 
-}  // namespace joinery::detail
+}  // namespace detail
+}  // namespace joinery

@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -85,6 +86,7 @@ class Links {
         bool has_held = false;
         bool closing = false;
         bool is_ending = false;  ///< ended() was called, the rest is to follow.
+        LinkState state = LinkState::connecting;
         std::string error;
         OnSynced on_synced;
         Strand::Timer timer;  ///< To dial again, or of a sync's time limit.
@@ -113,6 +115,8 @@ class Links {
     void let_go(const Handle& connection);
     SyncReport report_of(const Connection& connection) const;
     void tick();
+    void come_back(MonotonicTime now);
+    std::chrono::milliseconds up_to(std::chrono::milliseconds delay);
     Transport* transport_for(std::string_view url);
     void log(LogLevel level, std::string text);
 
@@ -126,6 +130,11 @@ class Links {
     std::vector<std::unique_ptr<Listener>> listeners_;
     std::vector<Handle> connections_;
     Strand::Timer ticker_;
+    struct Tick {
+        MonotonicTime now;
+        WallTime wall;
+    };
+    std::optional<Tick> last_tick_;
     std::uint64_t divergence_count_ = 0;
     std::uint64_t ended_received_size_ = 0;  // By sessions that ended.
     std::uint64_t ended_sent_size_ = 0;

@@ -33,6 +33,14 @@ void SecureLink::start(Events events) {
 void SecureLink::take(ByteView message) {
     const bool was_open = channel_.is_open();
     const auto whole = channel_.take(message);
+    const MonotonicTime now = clock_.monotonic_now();
+    if (const auto token = channel_.take_pong()) {
+        if (last_ping_ && static_cast<std::uint64_t>(last_ping_->count()) == *token) {
+            round_trip_ = now - *last_ping_;
+            is_probing_ = false;
+        }
+    }
+    note_sign(now);
     flush();
     if (whole) {
         events_.on_message(*whole);
@@ -40,6 +48,40 @@ void SecureLink::take(ByteView message) {
         link_->limit_received(session::kNoiseMessageSizeMax);
         events_.on_open(*channel_.peer());
     }
+}
+
+void SecureLink::note_sign(MonotonicTime now) {
+    last_sign_ = now;
+    if (!is_probing_) asked_at_.reset();
+}
+
+void SecureLink::ask(MonotonicTime now, MonotonicTime answer_time) {
+    asked_at_ = last_ping_ = now;
+    answer_time_ = answer_time;
+    channel_.ping(static_cast<std::uint64_t>(now.count()));
+    flush();
+}
+
+void SecureLink::on_time(MonotonicTime now) {
+    if (!channel_.is_open()) return;
+    // Over a slow link an answer waits behind what is queued; while that is taken, somebody is
+    // there.
+    const std::size_t queued_size = link_->queued_size();
+    if (queued_size < last_queued_size_) note_sign(now);
+    last_queued_size_ = queued_size;
+    if (!asked_at_) {
+        if (now - last_sign_ >= kHeartbeatIdle) ask(now, kAnswerTime);
+    } else if (now - *asked_at_ >= answer_time_) {
+        static_cast<void>(channel_.on_link_ended());
+        link_.reset();
+        events_.on_closed(fail(Errc::disconnected, "the other side does not answer any more"));
+    }
+}
+
+void SecureLink::probe(MonotonicTime now, MonotonicTime answer_time) {
+    if (!channel_.is_open()) return;
+    is_probing_ = true;
+    ask(now, answer_time);
 }
 
 Result<void> SecureLink::send(ByteView message) {
@@ -74,11 +116,15 @@ bool SecureLink::give(ByteView record) {
 }
 
 void SecureLink::flush() {
+    if (!link_) return;
     Bytes message;
-    while (channel_.next_message(message))
+    while (true) {
+        while (!held_.empty() && give(held_.front()))
+            held_.pop_front();
+        // What the channel says of itself is made when there is room for it.
+        if (!held_.empty() || !channel_.next_message(message)) break;
         held_.push_back(std::move(message));
-    while (!held_.empty() && give(held_.front()))
-        held_.pop_front();
+    }
     if (channel_.state() != session::Channel::State::over || !held_.empty()) return;
     if (!std::exchange(is_closing_, true)) link_->close();
 }

@@ -15,6 +15,11 @@
 
 namespace joinery::detail {
 
+/// After so long without a sign of the other side it is asked for one.
+inline constexpr MonotonicTime kHeartbeatIdle = std::chrono::seconds(5);
+/// After so long without an answer the link is broken.
+inline constexpr MonotonicTime kAnswerTime = std::chrono::seconds(5);
+
 /// @par Memory
 /// Beside the link's and the channel's: the records of one message that the link has no room for.
 /// @par Thread safety
@@ -45,6 +50,13 @@ class SecureLink {
     void start(Events events);
     /// As Link::send(); `disconnected` also before on_open.
     Result<void> send(ByteView message);
+    /// Call every second or so. Where nothing is heard any more, and nothing that was sent is
+    /// taken, the other side is asked for a sign of life; where none comes the link is broken:
+    /// on_closed with `disconnected`.
+    void on_time(MonotonicTime now);
+    /// Asks for a sign at once, and takes nothing but the answer for one, in @p answer_time: this
+    /// side was away, and what still comes may be old.
+    void probe(MonotonicTime now, MonotonicTime answer_time);
     /// Tells the other side what was wrong, nothing where this side is done, and ends the link.
     /// on_closed follows.
     void close(const std::optional<Error>& reason);
@@ -55,23 +67,38 @@ class SecureLink {
     bool is_in_handshake() const noexcept {
         return channel_.state() == session::Channel::State::handshake;
     }
+    /// Whether the other side owes an answer for more than a second.
+    bool is_silent(MonotonicTime now) const noexcept {
+        return asked_at_ && now - *asked_at_ > std::chrono::seconds(1);
+    }
+    /// How long the last answer took; none before the first.
+    const std::optional<MonotonicTime>& round_trip() const noexcept { return round_trip_; }
     /// What the other side said of why it ended it, for people: not believed.
     const std::string& their_text() const noexcept { return channel_.their_text(); }
-    std::string remote() const { return link_->remote(); }
 
   private:
     void take(ByteView message);
+    void note_sign(MonotonicTime now);
+    void ask(MonotonicTime now, MonotonicTime answer_time);
     bool give(ByteView record);
     void flush();
 
     Clock& clock_;
     session::Channel channel_;
-    std::unique_ptr<Link> link_;
+    std::unique_ptr<Link> link_;  // Null once it was broken for want of an answer.
     Events events_;
     std::deque<Bytes> held_;  // Records in order, which the link had no room for.
     Bytes record_;            // Reused.
     bool is_awaited_ = false;
     bool is_closing_ = false;
+
+    MonotonicTime last_sign_{};
+    std::size_t last_queued_size_ = 0;
+    std::optional<MonotonicTime> asked_at_;   // Until any sign comes.
+    std::optional<MonotonicTime> last_ping_;  // What an answer is told by.
+    MonotonicTime answer_time_{};
+    bool is_probing_ = false;
+    std::optional<MonotonicTime> round_trip_;
 };
 
 }  // namespace joinery::detail

@@ -77,7 +77,14 @@ NoiseKey random_key(Random& random) {
 
 }  // namespace
 
-enum class Channel::Kind : std::uint8_t { last = 0, part = 1, end = 2, rekey = 3 };
+enum class Channel::Kind : std::uint8_t {
+    last = 0,
+    part = 1,
+    end = 2,
+    rekey = 3,
+    ping = 64,
+    pong = 65,
+};
 
 struct Channel::Handshake {
     Handshake(NoiseXx::Role role, Random& random)
@@ -223,6 +230,10 @@ Result<std::optional<ByteView>> Channel::take_record(ByteView message) {
             ciphers_->receive.rekey();
             received_size_ = 0;
             return std::optional<ByteView>();
+        case Kind::ping:
+        case Kind::pong:
+            JOINERY_TRY_VOID(take_sign(static_cast<Kind>(record_[0]), body));
+            return std::optional<ByteView>();
     }
     if (record_[0] >= kFirstOptionalKind && record_[0] <= kLastOptionalKind) {
         return std::optional<ByteView>();
@@ -256,13 +267,41 @@ Result<void> Channel::take_end(ByteView body) {
     return {};
 }
 
+Result<void> Channel::take_sign(Kind kind, ByteView body) {
+    std::uint64_t token = 0;
+    if (body.size() != sizeof token) return fail(Errc::malformed, "a sign of life of another size");
+    for (std::size_t i = body.size(); i-- > 0;)
+        token = token << 8U | body[i];
+    // Of several that were not answered yet the last is: nothing is queued.
+    (kind == Kind::ping ? pong_due_ : pong_heard_) = token;
+    return {};
+}
+
 // --- Out -----------------------------------------------------------------------------------------
 
 bool Channel::next_message(Bytes& out) {
-    if (to_send_.empty()) return false;
-    out = std::move(to_send_.front());
-    to_send_.pop_front();
-    return true;
+    if (!to_send_.empty()) {
+        out = std::move(to_send_.front());
+        to_send_.pop_front();
+        return true;
+    }
+    return write_sign(Kind::pong, pong_due_, out) || write_sign(Kind::ping, ping_due_, out);
+}
+
+void Channel::ping(std::uint64_t token) noexcept {
+    JOINERY_ASSERT(is_open());
+    ping_due_ = token;
+}
+
+bool Channel::write_sign(Kind kind, std::optional<std::uint64_t>& token, Bytes& out) {
+    if (!token || !is_open()) return false;
+    Bytes body(sizeof *token);
+    for (std::size_t i = 0; i < body.size(); ++i)
+        body[i] = static_cast<std::uint8_t>(*token >> 8U * i);
+    token.reset();
+    const auto made = make_record(kind, body, out);
+    if (!made) end_with(made.error());
+    return made.has_value();
 }
 
 Result<void> Channel::write_handshake() {

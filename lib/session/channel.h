@@ -18,6 +18,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace joinery::session {
 
@@ -77,8 +78,8 @@ class Channel {
     ///         nullopt if there is none.
     std::optional<ByteView> take(ByteView message);
     /// The next message for the link that the channel itself has to say, into @p out, which it
-    /// overwrites: of the handshake, a refusal, the end. False if there is none: ask again after
-    /// each call.
+    /// overwrites: of the handshake, a refusal, signs of life, the end. False if there is none: ask
+    /// again after each call, but only while the link has room for one.
     bool next_message(Bytes& out);
 
     struct Written {
@@ -91,6 +92,11 @@ class Channel {
     ///                 if the whole message is.
     /// @return `over_limit` when the key is worn out; the channel is then over.
     Result<Written> write(ByteView message, MonotonicTime now, Bytes& out);
+    /// Asks the other side for a sign of life, which it answers with @p token. Only while open. One
+    /// that was not sent yet is replaced.
+    void ping(std::uint64_t token) noexcept;
+    /// The token of the last answer since the call before.
+    std::optional<std::uint64_t> take_pong() noexcept { return std::exchange(pong_heard_, {}); }
     /// Ends it: nothing means "done". next_message() tells the other side.
     void close(const std::optional<Error>& reason);
     /// Says that the link is gone. `disconnected`, unless the channel was over before.
@@ -118,6 +124,8 @@ class Channel {
     Result<std::optional<ByteView>> take_record(ByteView message);
     Result<std::optional<ByteView>> take_part(ByteView body, bool is_last);
     Result<void> take_end(ByteView body);
+    Result<void> take_sign(Kind kind, ByteView body);
+    bool write_sign(Kind kind, std::optional<std::uint64_t>& token, Bytes& out);
     Result<void> make_record(Kind kind, ByteView body, Bytes& out);
     void say_end(const std::optional<Error>& reason);
     void end_with(const Error& error);
@@ -131,6 +139,7 @@ class Channel {
     std::optional<Error> error_;
     std::string their_text_;
     std::deque<Bytes> to_send_;  // Of the channel itself: two at most.
+    std::optional<std::uint64_t> ping_due_, pong_due_, pong_heard_;
 
     std::uint64_t sent_size_ = 0, received_size_ = 0;  // Under the present keys.
     std::optional<MonotonicTime> send_key_since_;

@@ -43,6 +43,10 @@ class ChannelEnd {
             outbox.push_back(std::move(record));
         }
     }
+    void ping(std::uint64_t token) {
+        channel_.ping(token);
+        pull();
+    }
     void close(const std::optional<Error>& reason = std::nullopt) {
         channel_.close(reason);
         pull();

@@ -100,6 +100,11 @@ TEST(ChannelTest, ItsBytesAreThoseOfTheVectors) {
     ++number;
     carry(pair.dialler, pair.listener, "last.rekeyed");
     EXPECT_EQ(pair.listener.received, (std::vector<Bytes>{text("hi"), text("on")}));
+    pair.dialler.ping(0x0102030405060708U);
+    carry(pair.dialler, pair.listener, "ping");
+    carry(pair.listener, pair.dialler, "pong");
+    EXPECT_EQ(pair.dialler.channel().take_pong(), 0x0102030405060708U);
+    EXPECT_EQ(pair.dialler.channel().take_pong(), std::nullopt);
     pair.dialler.close();
     carry(pair.dialler, pair.listener, "end");
     EXPECT_FALSE(pair.listener.channel().error().has_value());
@@ -153,6 +158,22 @@ TEST(ChannelTest, AKeyIsReplacedInTime) {
     pair.run();
     EXPECT_EQ(pair.listener.received, said);
     EXPECT_EQ(pair.dialler.received, said);
+}
+
+TEST(ChannelTest, OfManySignsThatAreAskedForTheLastIsAnswered) {
+    ChannelPair pair;
+    pair.run();
+    for (std::uint64_t token = 1; token <= 1000; ++token) {
+        pair.dialler.channel().ping(token);
+        Bytes record;
+        ASSERT_TRUE(pair.dialler.channel().next_message(record));
+        static_cast<void>(pair.listener.channel().take(record));
+    }
+    Bytes answer;
+    ASSERT_TRUE(pair.listener.channel().next_message(answer));
+    pair.dialler.take(answer);
+    EXPECT_EQ(pair.dialler.channel().take_pong(), 1000U);
+    EXPECT_FALSE(pair.listener.channel().next_message(answer));
 }
 
 TEST(ChannelTest, AnEndIsToldFromACut) {

@@ -125,19 +125,19 @@ TEST_F(StrangersTest, WhoIsNoLongerTrustedIsTurnedOut) {
     settle();
     pass(2s);
     ASSERT_EQ(links_of_b(), 1U);
-    EXPECT_TRUE(b().engine().links().status()[0].online);
+    EXPECT_EQ(b().engine().links().status()[0].state, LinkState::online);
     EXPECT_EQ(b().engine().links().status()[0].device, a().core().device());
     DeviceKey other;
     other.bytes.fill(7);
     ASSERT_TRUE(detail::trust_peer(store_of_b(), {other, ""}).has_value());
     pass(2s);
-    EXPECT_TRUE(b().engine().links().status()[0].online);
+    EXPECT_EQ(b().engine().links().status()[0].state, LinkState::online);
     ASSERT_TRUE(detail::distrust_peer(store_of_b(), a().core().device()).has_value());
     pass(2s);
     for (const LinkStatus& link : b().engine().links().status())
-        EXPECT_FALSE(link.online);
+        EXPECT_NE(link.state, LinkState::online);
     ASSERT_EQ(a().engine().links().status().size(), 1U);
-    EXPECT_FALSE(a().engine().links().status()[0].online);
+    EXPECT_EQ(a().engine().links().status()[0].state, LinkState::refused);
     EXPECT_NE(a().engine().links().status()[0].error.find("let this peer's key in"),
               std::string::npos);
 }

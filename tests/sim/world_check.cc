@@ -153,7 +153,9 @@ bool World::is_quiet() {
         }
         if (process->core().has_pending() || process->core().others_wrote()) return false;
         const auto links = process->engine().links().status();
-        const auto is_done = [](const LinkStatus& link) { return link.online && link.in_step; };
+        const auto is_done = [](const LinkStatus& link) {
+            return link.state == LinkState::online && link.in_step;
+        };
         if (!std::ranges::all_of(links, is_done)) return false;
     }
     return counts_.syncs == counts_.syncs_answered;
@@ -183,7 +185,7 @@ std::string World::differing() const {
         out += "\n  " + process->setup().host + ":";
         if (process->core().has_pending()) out += " changes are pending;";
         for (const LinkStatus& link : process->engine().links().status()) {
-            out += " " + link.url + (link.online ? " online" : " offline") +
+            out += " " + link.url + " " + std::string(link_state_name(link.state)) +
                    (link.in_step ? " in step" : " not in step") + " " + link.error + ";";
         }
         for (const auto& [id, watched] : process->documents()) {

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -82,15 +83,29 @@ struct Options {
     Random* random = nullptr;
 };
 
+/// How it stands with a link.
+enum class LinkState : std::uint8_t {
+    offline,     ///< Not there; a link that is kept is dialled again, later each time.
+    connecting,  ///< Dialling, or proving to one another who they are.
+    online,      ///< The other side is known and let in.
+    degraded,    ///< Online, but something is wrong: LinkStatus::error.
+    refused,     ///< One side does not want the other, or cannot speak with it; tried again as
+                 ///< offline.
+};
+/// "offline", "connecting"...
+std::string_view link_state_name(LinkState state) noexcept;
+
 /// A link to another peer, for people.
 struct LinkStatus {
     std::string url;
     std::string name;  ///< As the other side says; empty until its hello came.
     DeviceKey device;  ///< As it has proved; zero until then.
-    bool online = false;
+    LinkState state = LinkState::offline;
     bool in_step = false;  ///< Neither side lacked anything when last heard.
     std::uint64_t received_size = 0, sent_size = 0;  ///< Bytes.
-    std::string error;                               ///< Why it is not online.
+    /// How long the last sign of life took that the other side was asked for; none before one was.
+    std::optional<std::chrono::nanoseconds> round_trip;
+    std::string error;  ///< Why it is not online; the last reason while connecting again.
 };
 
 struct PeerStatus {
