@@ -46,9 +46,9 @@ int run_ls(const Common& common) {
         }
         std::string line = id;
         line.resize(width, ' ');
-        print_line(line + "  " + std::to_string(status->change_count) + " changes by " +
-                   std::to_string(status->actor_count) + ", " +
-                   std::to_string(status->stored_size) + " bytes, digest " +
+        print_line(line + "  " + count_of(status->change_count, "change") + " by " +
+                   count_of(status->actor_count, "actor") + ", " +
+                   count_of(status->stored_size, "byte") + ", digest " +
                    to_hex(status->digest.view()).substr(0, 16));
         for (const Fork& fork : status->forks)
             print_line("  fork: " + fork_text(fork));

@@ -40,7 +40,7 @@ Result<TcpEndpoints> keep_loopback(TcpEndpoints endpoints) {
                   [](const auto& endpoint) { return !endpoint.address().is_loopback(); });
     if (endpoints.empty()) {
         return fail(Errc::unsupported,
-                    "until the secure channel exists, Joinery speaks on loopback only; "
+                    "for now Joinery speaks on loopback only; "
                     "use 127.0.0.1, [::1] or localhost");
     }
     return endpoints;

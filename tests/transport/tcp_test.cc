@@ -259,7 +259,7 @@ TEST(TcpAddress, OnlyLoopbackIsSpoken) {
         ASSERT_FALSE(listener) << url;
         for (const Error& error : {listener.error(), connect_error(rig, url)}) {
             EXPECT_EQ(error.code, Errc::unsupported) << url;
-            EXPECT_NE(error.what.find("until the secure channel exists, Joinery speaks on "
+            EXPECT_NE(error.what.find("for now Joinery speaks on "
                                       "loopback only"),
                       std::string_view::npos)
                 << error.what;
