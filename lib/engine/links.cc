@@ -22,10 +22,6 @@ namespace {
 constexpr std::chrono::milliseconds kTickInterval{1000};
 /// For the secure channel's handshake.
 constexpr std::chrono::seconds kHandshakeTime{5};
-/// Links that arrived and have not proved anything yet: in all, and of one address. Programs of one
-/// machine are all at one address.
-constexpr std::size_t kHandshakesMax = 256;
-constexpr std::size_t kHandshakesOfAddressMax = 16;
 constexpr std::chrono::milliseconds kRetryDelayMin{200};
 constexpr std::chrono::milliseconds kRetryDelayMax{30000};
 /// Between two ticks: then this process or its machine was stopped, or the clock was set.
@@ -42,17 +38,6 @@ bool is_for_good(const Error& error) {
     return error.code == Errc::malformed || error.code == Errc::unsupported;
 }
 
-/// `SCHEME://HOST` of `SCHEME://HOST:PORT`.
-std::string_view address_of(std::string_view url) {
-    const std::size_t host = url.find("://");
-    const std::size_t port = url.rfind(':');
-    return host == std::string_view::npos || port <= host ? url : url.substr(0, port);
-}
-
-bool is_loopback(std::string_view address) {
-    return address.find("://127.") != std::string_view::npos || address.ends_with("://[::1]");
-}
-
 }  // namespace
 
 Links::Links(const Surroundings& surroundings,
@@ -65,6 +50,7 @@ Links::Links(const Surroundings& surroundings,
       random_(surroundings.random),
       options_(std::move(options)),
       transports_(std::move(transports)) {
+    random_.fill(instance_.bytes);
     strand_.post([this] { tick(); });
 }
 
@@ -100,23 +86,6 @@ Result<std::string> Links::listen(std::string_view url) {
     }));
     listeners_.push_back(std::move(listener));
     return listeners_.back()->url();
-}
-
-void Links::arrived(std::unique_ptr<Link> link) {
-    std::string remote = link->remote();
-    const std::string_view address = address_of(remote);
-    std::size_t all = 0, of_address = 0;
-    for (const Handle& connection : connections_) {
-        if (connection->is_dialled || !connection->link || !connection->link->is_in_handshake())
-            continue;
-        ++all;
-        if (address_of(connection->url) == address) ++of_address;
-    }
-    if (all >= kHandshakesMax || (of_address >= kHandshakesOfAddressMax && !is_loopback(address))) {
-        log(LogLevel::warning, "too many links from " + remote + " at once: one was cut");
-        return;
-    }
-    attach(add(std::move(remote), false), std::move(link));
 }
 
 Links::Handle Links::add(std::string url, bool is_dialled) {
@@ -197,6 +166,8 @@ void Links::attach(const Handle& connection, std::unique_ptr<Link> link) {
     session::ChannelOptions channel;
     channel.role = connection->is_dialled ? session::ChannelOptions::Role::dialler
                                           : session::ChannelOptions::Role::listener;
+    channel.instance = instance_;
+    channel.is_kept = connection->keep;
     connection->link =
         std::make_unique<SecureLink>(std::move(link), identity_, random_, clock_, channel);
     SecureLink::Events events;
@@ -217,43 +188,6 @@ void Links::attach(const Handle& connection, std::unique_ptr<Link> link) {
     };
     connection->handshake_timer = strand_.start_timer(kHandshakeTime, with(connection, give_up));
     connection->link->start(std::move(events));
-}
-
-void Links::admit(const Handle& connection, const session::ChannelPeer& peer) {
-    connection->handshake_timer.reset();
-    connection->device = peer.device;
-    const auto admits = options_.admits({peer.device, connection->url, connection->is_dialled});
-    if (!admits) {
-        connection->closing = true;
-        connection->link->close(admits.error());
-        return;
-    }
-    if (!*admits) {
-        log(LogLevel::warning,
-            connection->url + ": its key " + to_hex(peer.device.view()) + " is not let in");
-        connection->closing = true;
-        connection->link->close(fail(Errc::untrusted, "this key is not let in"));
-        return;
-    }
-    session::Options options;
-    options.name = options_.name;
-    options.features = peer.features;
-    options.patterns = connection->patterns;
-    options.is_once = connection->is_once;
-    connection->session = std::make_unique<session::Session>(host_, std::move(options));
-    pump(connection);
-}
-
-void Links::turn_out() {
-    for (const Handle& connection : connections_) {
-        if (!connection->session || connection->closing) continue;
-        const auto admits =
-            options_.admits({connection->device, connection->url, connection->is_dialled});
-        if (admits.value_or(true)) continue;
-        log(LogLevel::warning, connection->url + ": its key is no longer let in");
-        connection->closing = true;
-        connection->link->close(fail(Errc::untrusted, "this key is no longer let in"));
-    }
 }
 
 /// Moves what the session has to say to the link, as long as there is room.
@@ -351,6 +285,9 @@ void Links::ended(const Handle& connection, const Result<void>& how) {
     const bool is_refused =
         !how && (is_for_good(how.error()) || how.error().code == Errc::untrusted);
     connection->state = is_refused ? LinkState::refused : LinkState::offline;
+    if (!how && how.error().code == Errc::conflict && !connection->device.is_zero()) {
+        connection->twin.emplace(connection->device, connection->instance);
+    }
     if (connection->session) take_events(connection);
     finish_sync(*connection,
                 how ? fail(Errc::disconnected, "the other side hung up early") : how.error());
@@ -373,6 +310,11 @@ void Links::let_go(const Handle& connection) {
         std::erase(connections_, connection);
         return;
     }
+    if (connection->twin && find_kept(*connection)) {
+        connection->state = LinkState::online;
+        return;  // tick() dials when that one is gone.
+    }
+    connection->twin.reset();
     connection->retry_delay =
         std::clamp(connection->retry_delay * 2, kRetryDelayMin, kRetryDelayMax);
     connection->timer = strand_.start_timer(
@@ -408,6 +350,10 @@ void Links::tick() {
     last_tick_ = Tick{now, wall};
     if (was_away) come_back(now);
     for (const Handle& connection : connections_) {
+        if (connection->twin && !connection->link && !find_kept(*connection)) {
+            connection->twin.reset();
+            dial(connection);
+        }
         if (!connection->session || connection->closing) continue;
         connection->link->on_time(now);
         connection->session->on_time(now);
@@ -421,7 +367,7 @@ void Links::come_back(MonotonicTime now) {
     for (const Handle& connection : connections_) {
         if (connection->link && !connection->is_ending) {
             connection->link->probe(now, kAwayAnswerTime);
-        } else if (connection->keep && !connection->is_ending &&
+        } else if (connection->keep && !connection->is_ending && !connection->twin &&
                    connection->state != LinkState::connecting) {
             connection->timer.reset();
             dial(connection);
@@ -460,11 +406,16 @@ std::vector<LinkStatus> Links::status() const {
                 status.error = "the other side does not answer";
             }
         }
-        status.device = connection->device;
-        if (connection->session) {
-            const auto& peer = connection->session->peer();
+        // Where another link is kept instead, that one's standing is this one's.
+        const Handle kept = connection->twin ? find_kept(*connection) : nullptr;
+        const Connection& standing = kept ? *kept : *connection;
+        status.device = standing.device;
+        if (standing.session) {
+            const auto& peer = standing.session->peer();
             if (peer) status.name = peer->name;
-            status.in_step = connection->session->is_in_step();
+            status.in_step = standing.session->is_in_step();
+        }
+        if (connection->session) {
             status.received_size = connection->session->counters().bytes_received;
             status.sent_size = connection->session->counters().bytes_sent;
         }

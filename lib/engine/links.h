@@ -16,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace joinery::detail {
@@ -82,7 +83,11 @@ class Links {
         /// Once the other side is known and let in.
         std::unique_ptr<session::Session> session;
         DeviceKey device;  ///< The other side's; zero until it has proved it.
-        Bytes held;        ///< A message that the link had no room for.
+        session::PeerInstance instance;
+        bool is_kept = false;  ///< By whoever dialled it.
+        /// The peer to which another link is kept instead of this one, while that is so.
+        std::optional<std::pair<DeviceKey, session::PeerInstance>> twin;
+        Bytes held;  ///< A message that the link had no room for.
         bool has_held = false;
         bool closing = false;
         bool is_ending = false;  ///< ended() was called, the rest is to follow.
@@ -105,6 +110,13 @@ class Links {
     void dial(const Handle& connection);
     void attach(const Handle& connection, std::unique_ptr<Link> link);
     void admit(const Handle& connection, const session::ChannelPeer& peer);
+    /// Another link to the same run of the same peer that is kept as well.
+    Handle find_twin(const Connection& connection) const;
+    /// The link that is there instead of @p connection.
+    Handle find_kept(const Connection& connection) const;
+    /// Ends this link or another where there are two to one peer.
+    void keep_one(const Handle& connection);
+    void end_twin(const Handle& connection);
     /// Ends the links of those who are no longer let in.
     void turn_out();
     void pump(const Handle& connection);
@@ -135,6 +147,7 @@ class Links {
         WallTime wall;
     };
     std::optional<Tick> last_tick_;
+    session::PeerInstance instance_;  // Of this run.
     std::uint64_t divergence_count_ = 0;
     std::uint64_t ended_received_size_ = 0;  // By sessions that ended.
     std::uint64_t ended_sent_size_ = 0;

@@ -19,6 +19,8 @@ constexpr std::string_view kNotAHandshake =
     "joinery: expected the secure channel (docs/secure-channel.md): this port is for Joinery peers";
 /// The first byte of a refusal; those of the handshake's messages are 1, 2, 3.
 constexpr std::uint8_t kRefusal = 0;
+/// Of a choice or proof: its sender dials again when the link ends.
+constexpr std::uint64_t kKeptFlag = 1;
 constexpr std::uint8_t kFirstOptionalKind = 64;
 constexpr std::uint8_t kLastOptionalKind = 127;
 
@@ -183,7 +185,7 @@ Result<void> Channel::take_offer(EnvelopeReader in) {
 
 /// The listener's, which begins with its choice, or the dialler's.
 Result<void> Channel::take_proof(EnvelopeReader in, bool is_choice, const NoiseHash& signed_hash) {
-    if (in.array() < (is_choice ? 5 : 2)) in.refuse(Errc::malformed, "a proof that is too short");
+    if (in.array() < (is_choice ? 7 : 4)) in.refuse(Errc::malformed, "a proof that is too short");
     if (is_choice) {
         handshake_->version = in.integer();
         handshake_->features = in.integer() & options_.features;
@@ -192,6 +194,8 @@ Result<void> Channel::take_proof(EnvelopeReader in, bool is_choice, const NoiseH
     }
     const auto device = read_fixed<DeviceKey>(in);
     const auto signature = read_fixed<Signature>(in);
+    const auto instance = read_fixed<PeerInstance>(in);
+    const std::uint64_t flags = in.integer();
     if (!in.ok()) return in.error();
     if (handshake_->version > options_.version || handshake_->version < options_.version_min) {
         return fail(Errc::unsupported, "the other side chose a wire version that was not offered");
@@ -204,7 +208,8 @@ Result<void> Channel::take_proof(EnvelopeReader in, bool is_choice, const NoiseH
     if (options_.expected && device != *options_.expected) {
         return fail(Errc::untrusted, "the other side has another key than the one expected");
     }
-    peer_ = ChannelPeer{device, handshake_->version, handshake_->features};
+    peer_ = ChannelPeer{
+        device, handshake_->version, handshake_->features, instance, (flags & kKeptFlag) != 0};
     return {};
 }
 
@@ -328,7 +333,7 @@ Bytes Channel::make_payload() const {
         writer.integer(kPeerRole);
         return out;
     }
-    writer.array(is_choice ? 5 : 2);
+    writer.array(is_choice ? 7 : 4);
     if (is_choice) {
         writer.integer(handshake_->version);
         writer.integer(handshake_->features);
@@ -336,6 +341,8 @@ Bytes Channel::make_payload() const {
     }
     writer.bytes(identity_.public_key().view());
     writer.bytes(identity_.sign(text_to_sign(options_.role, handshake_->noise.hash())).view());
+    writer.bytes(options_.instance.view());
+    writer.integer(options_.is_kept ? kKeptFlag : 0);
     return out;
 }
 

@@ -34,6 +34,10 @@ inline constexpr MonotonicTime kRekeyTime = std::chrono::hours(1);
 /// The role of a peer in its offer or choice; others are for later.
 inline constexpr std::uint64_t kPeerRole = 0;
 
+/// 16 random bytes that name one run of a peer: two links with the same at both ends are one too
+/// many.
+using PeerInstance = FixedBytes<16, struct PeerInstanceTag>;
+
 struct ChannelOptions {
     using Role = NoiseXx::Role;
     Role role = Role::dialler;
@@ -42,6 +46,9 @@ struct ChannelOptions {
     std::uint64_t version = kWireVersion;
     std::uint64_t version_min = kWireVersionMin;
     std::uint64_t features = kFeatures;
+    PeerInstance instance;  ///< Said to the other side.
+    /// Said to the other side: this one dials again when the link ends.
+    bool is_kept = false;
     std::uint64_t rekey_size = kRekeySize;  ///< For tests.
 };
 
@@ -50,6 +57,8 @@ struct ChannelPeer {
     DeviceKey device;
     std::uint64_t version = 0;   ///< The wire version to speak.
     std::uint64_t features = 0;  ///< What both sides have.
+    PeerInstance instance;       ///< As it says.
+    bool is_kept = false;        ///< As it says.
 };
 
 /// @par Memory

@@ -361,13 +361,15 @@ TEST(ChannelTest, AManInTheMiddleCannotSpeakForALength) {
     ChannelPair honest;
     middle.read(honest.dialler.outbox.front());
     const Bytes choice = middle.write(2, [&](EnvelopeWriter& out) {
-        out.array(5);
+        out.array(7);
         out.integer(kWireVersion);
         out.integer(kFeatures);
         out.integer(kPeerRole);
         // The listener's key, and a signature that it made for another handshake.
         out.bytes(honest.listener.device().view());
         out.bytes(Bytes(64, 1));
+        out.bytes(Bytes(16, 1));
+        out.integer(0);
     });
     honest.dialler.take(choice);
     expect_over(honest.dialler, Errc::untrusted);
