@@ -67,7 +67,7 @@ struct SyncArguments {
 };
 struct PeerArguments {
     std::vector<std::string> listen, connect;
-    std::string name;
+    std::string name, config;
     std::vector<DeviceKey> allow;
     bool is_open = false;
 };

@@ -1,6 +1,7 @@
 // The command line of `joinery`: which arguments there are, and which function runs them.
 
 #include "tools/common.h"
+#include "tools/config.h"
 
 #include <CLI/CLI.hpp>
 #include <charconv>
@@ -249,6 +250,9 @@ class CommandLine {
                 "Let this key in, beside those that the store trusts, and no other")
             ->type_name("KEY");
         peer->add_flag("--open", peer_.is_open, "Let every key in");
+        peer->add_option("--config", peer_.config, "A TOML file with these and more, see below")
+            ->type_name("FILE");
+        peer->footer(peer->get_footer() + "\n\n" + kConfigHelp);
         trusting();
     }
 

@@ -1,4 +1,5 @@
 #include "tools/common.h"
+#include "tools/config.h"
 
 #include <algorithm>
 #include <csignal>
@@ -39,7 +40,7 @@ std::function<bool(const LinkRequest&)> admission(const PeerArguments& arguments
 
 }  // namespace
 
-int run_peer(const Common& common, const PeerArguments& arguments) {
+int run_peer(const Common& common, const PeerArguments& given) {
     // Blocked before any thread starts, so that only sigtimedwait() below sees them.
     sigset_t stop;
     sigemptyset(&stop);
@@ -49,7 +50,9 @@ int run_peer(const Common& common, const PeerArguments& arguments) {
 
     Common at_once = common;
     at_once.log = nullptr;
+    PeerArguments arguments = given;
     Options options;
+    if (!given.config.empty() && !read_config(given.config, arguments, options)) return kFailed;
     options.name = arguments.name;
     options.authorize = admission(arguments);
     const auto peer = open_peer(at_once, true, std::move(options));

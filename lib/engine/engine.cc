@@ -24,7 +24,7 @@ Result<std::unique_ptr<Engine>> Engine::open(std::unique_ptr<Store> store,
     engine->links_ = std::make_unique<Links>(
         Links::Surroundings{
             engine->strands_.links, *engine->core_, engine->core_->key(), *own.clock, *own.random},
-        Links::Options{own.name, admits, log},
+        Links::Options{own.name, own.links, admits, log},
         std::move(transports));
     Writer::Options writer_options;
     writer_options.flush_interval = own.flush_interval;

@@ -20,10 +20,6 @@ namespace detail {
 namespace {
 
 constexpr std::chrono::milliseconds kTickInterval{1000};
-/// For the secure channel's handshake.
-constexpr std::chrono::seconds kHandshakeTime{5};
-constexpr std::chrono::milliseconds kRetryDelayMin{200};
-constexpr std::chrono::milliseconds kRetryDelayMax{30000};
 /// Between two ticks: then this process or its machine was stopped, or the clock was set.
 constexpr std::chrono::seconds kAwayTime{5};
 /// For a sign of life of each link after that.
@@ -168,8 +164,8 @@ void Links::attach(const Handle& connection, std::unique_ptr<Link> link) {
                                           : session::ChannelOptions::Role::listener;
     channel.instance = instance_;
     channel.is_kept = connection->keep;
-    connection->link =
-        std::make_unique<SecureLink>(std::move(link), identity_, random_, clock_, channel);
+    connection->link = std::make_unique<SecureLink>(
+        std::move(link), identity_, random_, clock_, options_.patience, channel);
     SecureLink::Events events;
     events.on_open = with(connection, [this](const Handle& it, const session::ChannelPeer& peer) {
         admit(it, peer);
@@ -186,7 +182,8 @@ void Links::attach(const Handle& connection, std::unique_ptr<Link> link) {
         if (!it->link || !it->link->is_in_handshake()) return;
         it->link->close(fail(Errc::disconnected, "the other side did not say who it is in time"));
     };
-    connection->handshake_timer = strand_.start_timer(kHandshakeTime, with(connection, give_up));
+    connection->handshake_timer =
+        strand_.start_timer(options_.patience.handshake_time, with(connection, give_up));
     connection->link->start(std::move(events));
 }
 
@@ -315,8 +312,9 @@ void Links::let_go(const Handle& connection) {
         return;  // tick() dials when that one is gone.
     }
     connection->twin.reset();
-    connection->retry_delay =
-        std::clamp(connection->retry_delay * 2, kRetryDelayMin, kRetryDelayMax);
+    connection->retry_delay = std::clamp(connection->retry_delay * 2,
+                                         options_.patience.retry_delay_min,
+                                         options_.patience.retry_delay_max);
     connection->timer = strand_.start_timer(
         up_to(connection->retry_delay), with(connection, [this](const Handle& it) { dial(it); }));
 }

@@ -27,6 +27,7 @@ class Links {
   public:
     struct Options {
         std::string name;
+        LinkOptions patience;
         /// Whether who is at the other end of a link may come in; an Error where that cannot be
         /// known now.
         std::function<Result<bool>(const LinkRequest&)> admits;

@@ -1,5 +1,6 @@
 #include "engine/asio_strand.h"
 #include "engine/engine.h"
+#include "engine/options.h"
 #include "engine/task_thread.h"
 #include "engine/trust.h"
 #include "joinery/peer.h"
@@ -14,8 +15,6 @@
 namespace joinery {
 namespace detail {
 namespace {
-
-constexpr std::size_t kNameSizeMax = 64;
 
 // Threads: the app's own (Document calls, under the document's lock); the writer (group commits);
 // io (links and sessions); snapshots; callbacks, unless the app gives an executor. They meet in
@@ -37,9 +36,7 @@ class PeerImpl : public Peer {
     }
 
     Result<void> start(std::unique_ptr<Store> store, Options options) {
-        if (options.name.size() > kNameSizeMax) {
-            return fail(Errc::over_limit, "a peer's name has at most 64 bytes");
-        }
+        JOINERY_TRY_VOID(check_options(options));
         name_ = options.name;
         if (options.clock == nullptr) options.clock = &system_clock();
         if (options.random == nullptr) options.random = &system_random();

@@ -8,8 +8,12 @@ SecureLink::SecureLink(std::unique_ptr<Link> link,
                        const crdt::SigningKey& identity,
                        Random& random,
                        Clock& clock,
+                       const LinkOptions& patience,
                        const session::ChannelOptions& options)
-    : clock_(clock), channel_(identity, random, options), link_(std::move(link)) {}
+    : clock_(clock),
+      patience_(patience),
+      channel_(identity, random, options),
+      link_(std::move(link)) {}
 
 void SecureLink::start(Events events) {
     events_ = std::move(events);
@@ -70,7 +74,7 @@ void SecureLink::on_time(MonotonicTime now) {
     if (queued_size < last_queued_size_) note_sign(now);
     last_queued_size_ = queued_size;
     if (!asked_at_) {
-        if (now - last_sign_ >= kHeartbeatIdle) ask(now, kAnswerTime);
+        if (now - last_sign_ >= patience_.heartbeat_idle) ask(now, patience_.answer_time);
     } else if (now - *asked_at_ >= answer_time_) {
         static_cast<void>(channel_.on_link_ended());
         link_.reset();

@@ -5,6 +5,7 @@
 
 #include "base/env.h"
 #include "base/link.h"
+#include "joinery/peer.h"
 #include "session/channel.h"
 
 #include <deque>
@@ -14,11 +15,6 @@
 #include <string>
 
 namespace joinery::detail {
-
-/// After so long without a sign of the other side it is asked for one.
-inline constexpr MonotonicTime kHeartbeatIdle = std::chrono::seconds(5);
-/// After so long without an answer the link is broken.
-inline constexpr MonotonicTime kAnswerTime = std::chrono::seconds(5);
 
 /// @par Memory
 /// Beside the link's and the channel's: the records of one message that the link has no room for.
@@ -42,6 +38,7 @@ class SecureLink {
                const crdt::SigningKey& identity,
                Random& random,
                Clock& clock,
+               const LinkOptions& patience,
                const session::ChannelOptions& options);
     SecureLink(const SecureLink&) = delete;
     SecureLink& operator=(const SecureLink&) = delete;
@@ -84,6 +81,7 @@ class SecureLink {
     void flush();
 
     Clock& clock_;
+    LinkOptions patience_;
     session::Channel channel_;
     std::unique_ptr<Link> link_;  // Null once it was broken for want of an answer.
     Events events_;

@@ -14,6 +14,8 @@
 namespace joinery {
 namespace {
 
+using std::chrono_literals::operator""h;
+using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 
 class PeerTest : public testing::Test {
@@ -269,6 +271,25 @@ TEST_F(PeerTest, WhatLostIsReadableUntilALaterPutCoversIt) {
     ASSERT_TRUE(b->sync(*url, {}, 30s).has_value());
     EXPECT_EQ(print(on_a, "/panels/0/w"), "5");
     EXPECT_TRUE(on_a.alternatives("/panels/0/w")->empty());
+}
+
+TEST_F(PeerTest, OptionsThatAreNotWithinTheirLimitsAreRefused) {
+    const auto refused = [&](const std::function<void(Options&)>& change) {
+        Options options;
+        change(options);
+        const auto peer = Peer::open(*open_store(directory_ / "options"), std::move(options));
+        return !peer && peer.error().code == Errc::over_limit;
+    };
+    EXPECT_FALSE(refused([](Options&) {}));
+    EXPECT_TRUE(refused([](Options& o) { o.name = std::string(65, 'n'); }));
+    EXPECT_TRUE(refused([](Options& o) { o.flush_interval = -1ms; }));
+    EXPECT_TRUE(refused([](Options& o) { o.snapshot_interval = 0; }));
+    EXPECT_TRUE(refused([](Options& o) { o.poll_interval = 0ms; }));
+    EXPECT_TRUE(refused([](Options& o) { o.links.handshake_time = 9ms; }));
+    EXPECT_TRUE(refused([](Options& o) { o.links.heartbeat_idle = 25h; }));
+    EXPECT_TRUE(refused([](Options& o) { o.links.answer_time = 0ms; }));
+    EXPECT_TRUE(refused([](Options& o) { o.links.retry_delay_max = 100ms; }));
+    EXPECT_TRUE(refused([](Options& o) { o.links.retry_delay_min = 31s; }));
 }
 
 TEST_F(PeerTest, ALinkThatIsDroppedStaysDownUntilItIsWantedAgain) {

@@ -58,16 +58,34 @@ struct LinkRequest {
 
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
 
+/// How patient a peer is with its links. Each from 10 ms to a day.
+struct LinkOptions {
+    /// For both ends to prove who they are; who does not is cut off. Longer suits slower networks,
+    /// and lets strangers hold links for longer.
+    std::chrono::milliseconds handshake_time{5000};
+    /// After so long without a sign of the other side it is asked for one. Shorter finds dead links
+    /// sooner and says more.
+    std::chrono::milliseconds heartbeat_idle{5000};
+    /// After so long without an answer the link is cut, and dialled again where it is kept.
+    std::chrono::milliseconds answer_time{5000};
+    /// Before a link that was lost is dialled again: from nothing to so long, drawn at random,
+    /// twice as long each time, up to the most. At most retry_delay_max.
+    std::chrono::milliseconds retry_delay_min{200};
+    std::chrono::milliseconds retry_delay_max{30000};
+};
+
 struct Options {
     /// What other peers and the history call this peer; at most 64 bytes. Effect: none on data.
     std::string name;
-    /// Longest time that a local change waits for its group commit. Longer groups more.
+    /// Longest time that a local change waits for its group commit, up to a minute. Longer groups
+    /// more.
     std::chrono::milliseconds flush_interval{4};
-    /// Changes since a document's snapshot after which the next one is made. Fewer: faster opening,
-    /// more writing.
+    /// Changes since a document's snapshot after which the next one is made; 1 or more. Fewer:
+    /// faster opening, more writing.
     std::uint64_t snapshot_interval = 2048;
-    /// How often to look for what other processes wrote to the store.
+    /// How often to look for what other processes wrote to the store, from 1 ms to a minute.
     std::chrono::milliseconds poll_interval{200};
+    LinkOptions links;
     /// Runs the app's callbacks; empty: a thread of the peer's own.
     std::function<void(std::function<void()>)> executor;
     /// Says who may exchange documents with this peer. Asked when the other side of a link has
@@ -129,7 +147,8 @@ struct SyncReport {
 /// All calls are safe from any thread.
 class Peer {
   public:
-    /// Takes over @p store and starts. Errors are the store's, and `damaged`.
+    /// Takes over @p store and starts. Errors are the store's, `damaged`, and `over_limit` for an
+    /// option that is not within its limits.
     static Result<std::unique_ptr<Peer>> open(std::unique_ptr<Store> store, Options options = {});
     Peer(const Peer&) = delete;
     Peer& operator=(const Peer&) = delete;

@@ -1,0 +1,48 @@
+#include "engine/options.h"
+
+#include <chrono>
+
+namespace joinery::detail {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::size_t kNameSizeMax = 64;
+constexpr milliseconds kMinute = std::chrono::minutes(1);
+constexpr milliseconds kDay = std::chrono::hours(24);
+constexpr milliseconds kPatienceMin{10};
+
+bool is_patience(milliseconds time) { return time >= kPatienceMin && time <= kDay; }
+
+}  // namespace
+
+Result<void> check_options(const Options& options) {
+    const auto refuse = [](std::string_view what) { return fail(Errc::over_limit, what); };
+    if (options.name.size() > kNameSizeMax) {
+        return refuse("name: a peer's name has at most 64 bytes");
+    }
+    if (options.flush_interval < milliseconds(0) || options.flush_interval > kMinute) {
+        return refuse("flush_interval is from 0 to 60000 ms");
+    }
+    if (options.snapshot_interval == 0) return refuse("snapshot_interval is 1 or more");
+    if (options.poll_interval < milliseconds(1) || options.poll_interval > kMinute) {
+        return refuse("poll_interval is from 1 to 60000 ms");
+    }
+    const LinkOptions& links = options.links;
+    if (!is_patience(links.handshake_time)) {
+        return refuse("handshake_time is from 10 to 86400000 ms");
+    }
+    if (!is_patience(links.heartbeat_idle)) {
+        return refuse("heartbeat_idle is from 10 to 86400000 ms");
+    }
+    if (!is_patience(links.answer_time)) return refuse("answer_time is from 10 to 86400000 ms");
+    if (!is_patience(links.retry_delay_max)) {
+        return refuse("retry_delay_max is from 10 to 86400000 ms");
+    }
+    if (!is_patience(links.retry_delay_min) || links.retry_delay_min > links.retry_delay_max) {
+        return refuse("retry_delay_min is from 10 ms to retry_delay_max");
+    }
+    return {};
+}
+
+}  // namespace joinery::detail

@@ -1,0 +1,74 @@
+// `joinery peer --config`.
+
+#include "tests/tools/contract.h"
+
+#include <csignal>
+
+namespace joinery::testing {
+namespace {
+
+class ConfigTest : public ContractTest {
+  protected:
+    void wrong(const std::string& text, const std::string& where, std::string_view what) const {
+        SCOPED_TRACE(text);
+        write_file("peer.toml", text);
+        const Outcome outcome = on("s", {"peer", "--config", path("peer.toml")});
+        expect_refused(outcome, 1, what);
+        EXPECT_TRUE(outcome.err.starts_with("joinery: " + path("peer.toml") + where + ": "))
+            << outcome.err;
+    }
+};
+
+TEST_F(ConfigTest, AFileSaysWhatTheCommandLineSays) {
+    output_here({"set", "d", "/a", "1"});
+    const std::string key = Json::parse(output("t", {"id", "--json"})).at("key").get<std::string>();
+    write_file("peer.toml",
+               "name = \"hub\"\n"
+               "listen = [\"tcp://127.0.0.1:0\"]\n"
+               "allow = [\"" +
+                   key +
+                   "\"]\n"
+                   "[storage]\nflush_interval_ms = 0\n"
+                   "[links]\nanswer_time_ms = 3000\n");
+    Running peer({"--store", path("s"), "peer", "--config", path("peer.toml")});
+    const std::string url = peer.wait_for("listening ");
+    output("t", {"sync", url});
+    expect_refused(on("u", {"sync", url}), 1, "does not let this peer's key in");
+    EXPECT_EQ(peer.end(SIGTERM), 0);
+}
+
+TEST_F(ConfigTest, TheCommandLineIsAddedToTheFile) {
+    write_file("peer.toml", "listen = [\"tcp://127.0.0.1:0\"]\n");
+    Running peer({"--store",
+                  path("s"),
+                  "peer",
+                  "--config",
+                  path("peer.toml"),
+                  "--listen",
+                  "tcp://127.0.0.2:0"});
+    EXPECT_TRUE(peer.wait_for("listening ").starts_with("tcp://127.0.0.2:"));
+    EXPECT_TRUE(peer.wait_for("listening ").starts_with("tcp://127.0.0.1:"));
+}
+
+TEST_F(ConfigTest, WhatIsWrongIsNamedWithItsLine) {
+    wrong("\nnmae = \"x\"\n", " line 2", "nmae: there is no such key");
+    wrong("name = 3\n", " line 1", "a text of at most 64 bytes");
+    wrong("listen = \"tcp://127.0.0.1:0\"\n", " line 1", "an array of texts is wanted");
+    wrong("allow = [\"zz\"]\n", " line 1", "64 hexadecimal digits");
+    wrong("open = 1\n", " line 1", "true or false is wanted");
+    wrong("# links\n[links]\nanswer_time_ms = 9\n", " line 3", "from 10 to 86400000");
+    wrong("[links]\nanswer_time_ms = 3.5\n", " line 2", "a whole number");
+    wrong("[storage]\nsnapshot_interval = 0\n", " line 2", "from 1");
+    wrong("[links.inner]\na = 1\n", " line 1", "links.inner: there is no such key");
+    wrong("[other]\na = 1\n", " line 1", "other: there is no such key");
+    wrong("name = \n", " line 1", "value");
+    wrong("name = \"a\"\nname = \"b\"\n", " line 2", "name");
+    wrong("[links]\nretry_delay_min_ms = 500\nretry_delay_max_ms = 100\n",
+          "",
+          "above retry_delay_max_ms");
+    wrong("name = \"" + std::string(65, 'n') + "\"\n", " line 1", "a text of at most 64 bytes");
+    refused({"peer", "--config", path("nothing.toml")}, "no such file");
+}
+
+}  // namespace
+}  // namespace joinery::testing

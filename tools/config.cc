@@ -1,0 +1,196 @@
+#include "tools/config.h"
+
+#include "tools/common.h"
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string_view>
+
+// The packaged library throws; its headers alone need not.
+#define TOML_EXCEPTIONS 0
+#define TOML_HEADER_ONLY 1
+#include <toml++/toml.h>
+
+namespace joinery::tools {
+
+const char* const kConfigHelp =
+    "A configuration is TOML; every key may be left out:\n"
+    "  name = \"\"                       # as --name\n"
+    "  listen = []                     # as --listen, each\n"
+    "  connect = []                    # as --connect, each\n"
+    "  allow = []                      # as --allow, each\n"
+    "  open = false                    # as --open\n"
+    "  [storage]\n"
+    "  flush_interval_ms = 4           # a change waits so long for its group commit\n"
+    "  snapshot_interval = 2048        # changes between two snapshots of a document\n"
+    "  poll_interval_ms = 200          # between looks for what other processes wrote\n"
+    "  [links]\n"
+    "  handshake_time_ms = 5000        # for both ends to prove who they are\n"
+    "  heartbeat_idle_ms = 5000        # without a sign the other side is asked for one\n"
+    "  answer_time_ms = 5000           # without an answer the link is cut\n"
+    "  retry_delay_min_ms = 200        # before dialling again, at most, at first\n"
+    "  retry_delay_max_ms = 30000      # and in the end";
+
+namespace {
+
+/// Sets one key's value; answers what is wrong with it.
+using Set = std::function<std::optional<std::string>(const toml::node&)>;
+using Keys = std::map<std::string, Set, std::less<>>;
+
+constexpr std::size_t kNameSizeMax = 64;
+constexpr std::int64_t kMinute = 60'000;
+constexpr std::int64_t kDay = 86'400'000;
+constexpr std::int64_t kPatienceMin = 10;
+
+Set name(std::string& to) {
+    return [&to](const toml::node& node) -> std::optional<std::string> {
+        const auto value = node.value_exact<std::string>();
+        if (!value || value->size() > kNameSizeMax) {
+            return "a text of at most " + std::to_string(kNameSizeMax) + " bytes is wanted";
+        }
+        if (to.empty()) to = *value;
+        return std::nullopt;
+    };
+}
+
+Set texts(const std::function<std::optional<std::string>(const std::string&)>& add) {
+    return [add](const toml::node& node) -> std::optional<std::string> {
+        const toml::array* array = node.as_array();
+        if (array == nullptr) return "an array of texts is wanted";
+        for (const toml::node& item : *array) {
+            const auto value = item.value_exact<std::string>();
+            if (!value) return "an array of texts is wanted";
+            if (auto wrong = add(*value)) return wrong;
+        }
+        return std::nullopt;
+    };
+}
+
+Set list(std::vector<std::string>& to) {
+    return texts([&to](const std::string& value) -> std::optional<std::string> {
+        to.push_back(value);
+        return std::nullopt;
+    });
+}
+
+Set keys(std::vector<DeviceKey>& to) {
+    return texts([&to](const std::string& value) -> std::optional<std::string> {
+        DeviceKey key;
+        if (!parse_hex(value, key.bytes)) {
+            return "'" + value + "' is no key: 64 hexadecimal digits, as `joinery id` prints them";
+        }
+        to.push_back(key);
+        return std::nullopt;
+    });
+}
+
+Set flag(bool& to) {
+    return [&to](const toml::node& node) -> std::optional<std::string> {
+        const auto value = node.value_exact<bool>();
+        if (!value) return "true or false is wanted";
+        to = to || *value;
+        return std::nullopt;
+    };
+}
+
+struct Range {
+    std::int64_t least;
+    std::int64_t most;
+};
+
+Set number(Range range, const std::function<void(std::int64_t)>& set) {
+    return [range, set](const toml::node& node) -> std::optional<std::string> {
+        const auto value = node.value_exact<std::int64_t>();
+        if (!value || *value < range.least || *value > range.most) {
+            return "a whole number from " + std::to_string(range.least) + " to " +
+                   std::to_string(range.most) + " is wanted";
+        }
+        set(*value);
+        return std::nullopt;
+    };
+}
+
+Set time(Range range, std::chrono::milliseconds& to) {
+    return number(range, [&to](std::int64_t value) { to = std::chrono::milliseconds(value); });
+}
+
+class ConfigReader {
+  public:
+    ConfigReader(const std::string& file, PeerArguments& arguments, Options& options)
+        : file_(file) {
+        tables_[""] = {{"name", name(arguments.name)},
+                       {"listen", list(arguments.listen)},
+                       {"connect", list(arguments.connect)},
+                       {"allow", keys(arguments.allow)},
+                       {"open", flag(arguments.is_open)}};
+        tables_["storage"] = {{"flush_interval_ms", time({0, kMinute}, options.flush_interval)},
+                              {"snapshot_interval",
+                               number({1, INT64_MAX},
+                                      [&options](std::int64_t value) {
+                                          options.snapshot_interval =
+                                              static_cast<std::uint64_t>(value);
+                                      })},
+                              {"poll_interval_ms", time({1, kMinute}, options.poll_interval)}};
+        LinkOptions& links = options.links;
+        const Range patience{kPatienceMin, kDay};
+        tables_["links"] = {{"handshake_time_ms", time(patience, links.handshake_time)},
+                            {"heartbeat_idle_ms", time(patience, links.heartbeat_idle)},
+                            {"answer_time_ms", time(patience, links.answer_time)},
+                            {"retry_delay_min_ms", time(patience, links.retry_delay_min)},
+                            {"retry_delay_max_ms", time(patience, links.retry_delay_max)}};
+    }
+
+    bool read(const toml::table& file) const { return read_table(file, ""); }
+
+  private:
+    bool read_table(const toml::table& table, const std::string& title) const {
+        for (const auto& [key, node] : table) {
+            const std::string own(key.str());
+            const toml::table* const inner = node.as_table();
+            if (title.empty() && inner != nullptr && tables_.contains(own)) {
+                if (!read_table(*inner, own)) return false;
+                continue;
+            }
+            const Keys& known = tables_.at(title);
+            const auto found = known.find(own);
+            const std::string full = title.empty() ? own : title + "." + own;
+            if (found == known.end()) {
+                return wrong(key.source(), full + ": there is no such key; --help has all");
+            }
+            if (const auto what = found->second(node))
+                return wrong(node.source(), full + ": " + *what);
+        }
+        return true;
+    }
+    bool wrong(const toml::source_region& at, const std::string& what) const {
+        report(file_ + " line " + std::to_string(at.begin.line), what);
+        return false;
+    }
+
+    const std::string& file_;
+    std::map<std::string, Keys, std::less<>> tables_;
+};
+
+}  // namespace
+
+bool read_config(const std::string& name, PeerArguments& arguments, Options& options) {
+    const auto text = read_file(name);
+    if (!text) {
+        report(name, text.error());
+        return false;
+    }
+    const toml::parse_result parsed = toml::parse(*text);
+    if (!parsed) {
+        const toml::parse_error& error = parsed.error();
+        report(name + " line " + std::to_string(error.source().begin.line), error.description());
+        return false;
+    }
+    if (!ConfigReader(name, arguments, options).read(parsed.table())) return false;
+    if (options.links.retry_delay_min <= options.links.retry_delay_max) return true;
+    report(name, "links.retry_delay_min_ms: it is above retry_delay_max_ms");
+    return false;
+}
+
+}  // namespace joinery::tools
