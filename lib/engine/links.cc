@@ -279,13 +279,13 @@ void Links::ended(const Handle& connection, const Result<void>& how) {
         }
         connection->error = how.error().what;
     }
+    if (connection->session) take_events(connection);
     const bool is_refused =
         !how && (is_for_good(how.error()) || how.error().code == Errc::untrusted);
     connection->state = is_refused ? LinkState::refused : LinkState::offline;
     if (!how && how.error().code == Errc::conflict && !connection->device.is_zero()) {
         connection->twin.emplace(connection->device, connection->instance);
     }
-    if (connection->session) take_events(connection);
     finish_sync(*connection,
                 how ? fail(Errc::disconnected, "the other side hung up early") : how.error());
     strand_.post(with(connection, [this](const Handle& it) { let_go(it); }));
@@ -352,8 +352,8 @@ void Links::tick() {
             connection->twin.reset();
             dial(connection);
         }
+        if (connection->link && !connection->is_ending) connection->link->on_time(now);
         if (!connection->session || connection->closing) continue;
-        connection->link->on_time(now);
         connection->session->on_time(now);
         pump(connection);
     }

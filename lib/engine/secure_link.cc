@@ -67,6 +67,14 @@ void SecureLink::ask(MonotonicTime now, MonotonicTime answer_time) {
 }
 
 void SecureLink::on_time(MonotonicTime now) {
+    if (!link_) return;
+    if (channel_.state() == session::Channel::State::over) {
+        // The end waits behind what the other side does not take; the link itself ends in time.
+        if (is_closing_) return;
+        if (!over_since_) over_since_ = now;
+        if (now - *over_since_ >= patience_.answer_time) cut();
+        return;
+    }
     if (!channel_.is_open()) return;
     // Over a slow link an answer waits behind what is queued; while that is taken, somebody is
     // there.
@@ -76,10 +84,14 @@ void SecureLink::on_time(MonotonicTime now) {
     if (!asked_at_) {
         if (now - last_sign_ >= patience_.heartbeat_idle) ask(now, patience_.answer_time);
     } else if (now - *asked_at_ >= answer_time_) {
-        static_cast<void>(channel_.on_link_ended());
-        link_.reset();
-        events_.on_closed(fail(Errc::disconnected, "the other side does not answer any more"));
+        cut();
     }
+}
+
+void SecureLink::cut() {
+    static_cast<void>(channel_.on_link_ended());
+    link_.reset();
+    events_.on_closed(fail(Errc::disconnected, "the other side does not answer any more"));
 }
 
 void SecureLink::probe(MonotonicTime now, MonotonicTime answer_time) {

@@ -76,6 +76,7 @@ class SecureLink {
   private:
     void take(ByteView message);
     void note_sign(MonotonicTime now);
+    void cut();
     void ask(MonotonicTime now, MonotonicTime answer_time);
     bool give(ByteView record);
     void flush();
@@ -97,6 +98,7 @@ class SecureLink {
     MonotonicTime answer_time_{};
     bool is_probing_ = false;
     std::optional<MonotonicTime> round_trip_;
+    std::optional<MonotonicTime> over_since_;  // With records that the link has no room for.
 };
 
 }  // namespace joinery::detail

@@ -30,6 +30,15 @@ class HeartbeatTest : public LinksTest {
             settle();
         }
     }
+    /// A text that does not pack.
+    void write(const std::string& path, std::size_t size) {
+        std::string text(size, ' ');
+        for (char& letter : text)
+            letter = static_cast<char>('!' + dice_.below(90));
+        const auto done = a().open("d", true)->core->transact(
+            [&](Tx& tx) { return tx.set(path, Value(text)); }, "");
+        ASSERT_TRUE(done.has_value());
+    }
     /// Time goes on, and nothing comes through.
     void pass_in_silence(Now time) {
         for (Now gone{0}; gone < time; gone += 100ms) {
@@ -38,6 +47,8 @@ class HeartbeatTest : public LinksTest {
             run_tasks(b());
         }
     }
+
+    test::Dice dice_{1};
 };
 
 TEST_F(HeartbeatTest, AnIdleLinkStaysUpAndIsTimed) {
@@ -65,17 +76,6 @@ TEST_F(HeartbeatTest, ALinkOnWhichNothingComesIsSuspectedThenBrokenAndDialledAga
 
 TEST_F(HeartbeatTest, WhoTakesWhatIsSentHoweverSlowlyIsThere) {
     connect();
-    Process::Watched* document = a().open("d", true);
-    ASSERT_NE(document, nullptr);
-    test::Dice dice(1);
-    const auto write = [&](const std::string& path, std::size_t size) {
-        std::string text(size, ' ');
-        for (char& letter : text)
-            letter = static_cast<char>('!' + dice.below(90));
-        const auto done =
-            document->core->transact([&](Tx& tx) { return tx.set(path, Value(text)); }, "");
-        ASSERT_TRUE(done.has_value());
-    };
     write("/first", 1);
     pass(1s);
     for (int i = 0; i < 200; ++i)
@@ -95,6 +95,21 @@ TEST_F(HeartbeatTest, WhoTakesWhatIsSentHoweverSlowlyIsThere) {
         ASSERT_NE(link_of(a()).state, LinkState::offline) << i;
         ASSERT_NE(link_of(a()).state, LinkState::connecting) << i;
     }
+}
+
+TEST_F(HeartbeatTest, AnEndDoesNotWaitForeverForWhoTakesNothing) {
+    connect();
+    write("/first", 1);
+    pass(1s);
+    // More than the link's queue takes.
+    for (int i = 0; i < 600; ++i)
+        write("/k" + std::to_string(i), 10000);
+    pass_in_silence(1s);
+    ASSERT_TRUE(a().engine().links().drop("mem://b").has_value());
+    pass_in_silence(2s);
+    EXPECT_EQ(a().engine().links().status().size(), 1U);
+    pass_in_silence(6s);
+    EXPECT_TRUE(a().engine().links().status().empty());
 }
 
 // A laptop's lid is closed for ten minutes; nobody tells it that its links are gone.
