@@ -257,8 +257,8 @@ SyncReport Links::report_of(const Connection& connection) const {
     report.document_count = connection.session->documents().size();
     report.received_count = counters.changes_applied;
     report.sent_count = counters.changes_sent;
-    report.received_size = counters.bytes_received;
-    report.sent_size = counters.bytes_sent;
+    report.received_size = connection.link->received_size();
+    report.sent_size = connection.link->sent_size();
     return report;
 }
 
@@ -292,9 +292,9 @@ void Links::ended(const Handle& connection, const Result<void>& how) {
 }
 
 void Links::let_go(const Handle& connection) {
-    if (connection->session) {
-        ended_received_size_ += connection->session->counters().bytes_received;
-        ended_sent_size_ += connection->session->counters().bytes_sent;
+    if (connection->link) {
+        ended_received_size_ += connection->link->received_size();
+        ended_sent_size_ += connection->link->sent_size();
     }
     connection->link.reset();
     connection->session.reset();
@@ -376,7 +376,7 @@ void Links::come_back(MonotonicTime now) {
 std::uint64_t Links::received_size() const {
     std::uint64_t size = ended_received_size_;
     for (const Handle& connection : connections_) {
-        if (connection->session) size += connection->session->counters().bytes_received;
+        if (connection->link) size += connection->link->received_size();
     }
     return size;
 }
@@ -384,7 +384,7 @@ std::uint64_t Links::received_size() const {
 std::uint64_t Links::sent_size() const {
     std::uint64_t size = ended_sent_size_;
     for (const Handle& connection : connections_) {
-        if (connection->session) size += connection->session->counters().bytes_sent;
+        if (connection->link) size += connection->link->sent_size();
     }
     return size;
 }
@@ -413,9 +413,9 @@ std::vector<LinkStatus> Links::status() const {
             if (peer) status.name = peer->name;
             status.in_step = standing.session->is_in_step();
         }
-        if (connection->session) {
-            status.received_size = connection->session->counters().bytes_received;
-            status.sent_size = connection->session->counters().bytes_sent;
+        if (connection->link) {
+            status.received_size = connection->link->received_size();
+            status.sent_size = connection->link->sent_size();
         }
         out.push_back(std::move(status));
     }

@@ -35,6 +35,7 @@ void SecureLink::start(Events events) {
 }
 
 void SecureLink::take(ByteView message) {
+    received_size_ += message.size();
     const bool was_open = channel_.is_open();
     const auto whole = channel_.take(message);
     const MonotonicTime now = clock_.monotonic_now();
@@ -128,6 +129,7 @@ void SecureLink::close(const std::optional<Error>& reason) {
 /// Whether the link took @p record, or will take none any more.
 bool SecureLink::give(ByteView record) {
     const auto sent = link_->send(record);
+    if (sent) sent_size_ += record.size();
     return sent || sent.error().code != Errc::busy;
 }
 

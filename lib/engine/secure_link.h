@@ -70,6 +70,9 @@ class SecureLink {
     }
     /// How long the last answer took; none before the first.
     const std::optional<MonotonicTime>& round_trip() const noexcept { return round_trip_; }
+    /// Bytes of all that went over the link, in records: what the transport adds is not counted.
+    std::uint64_t received_size() const noexcept { return received_size_; }
+    std::uint64_t sent_size() const noexcept { return sent_size_; }
     /// What the other side said of why it ended it, for people: not believed.
     const std::string& their_text() const noexcept { return channel_.their_text(); }
 
@@ -88,6 +91,7 @@ class SecureLink {
     Events events_;
     std::deque<Bytes> held_;  // Records in order, which the link had no room for.
     Bytes record_;            // Reused.
+    std::uint64_t received_size_ = 0, sent_size_ = 0;
     bool is_awaited_ = false;
     bool is_closing_ = false;
 

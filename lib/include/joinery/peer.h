@@ -120,7 +120,7 @@ struct LinkStatus {
     DeviceKey device;  ///< As it has proved; zero until then.
     LinkState state = LinkState::offline;
     bool in_step = false;  ///< Neither side lacked anything when last heard.
-    std::uint64_t received_size = 0, sent_size = 0;  ///< Bytes.
+    std::uint64_t received_size = 0, sent_size = 0;  ///< Bytes, encrypted.
     /// How long the last sign of life took that the other side was asked for; none before one was.
     std::optional<std::chrono::nanoseconds> round_trip;
     std::string error;  ///< Why it is not online; the last reason while connecting again.
