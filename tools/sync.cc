@@ -1,32 +1,26 @@
 #include "tools/common.h"
 
-#include <atomic>
 #include <chrono>
-#include <memory>
 #include <optional>
 
 namespace joinery::tools {
 
 int run_sync(const Common& common, const SyncArguments& arguments) {
-    // Of the other side, where this store has a list of keys and that is not on it.
-    const auto refused = std::make_shared<std::optional<DeviceKey>>();
-    const auto has_list = std::make_shared<std::atomic<bool>>(true);
+    // The other side's key, if this store's list says no to it.
+    std::optional<DeviceKey> refused;
     Options options;
-    options.authorize = [refused, has_list](const LinkRequest& request) {
-        if (request.is_trusted || !*has_list) return true;
-        *refused = request.device;
-        return false;
+    options.authorize = [&refused](const LinkRequest& request) {
+        if (!request.is_let_in) refused = request.device;
+        return request.is_let_in;
     };
-    const auto peer = open_peer(common, true, std::move(options));
+    auto peer = open_peer(common, true, std::move(options));
     if (!peer) return kFailed;
-    const auto list = peer->trusted();
-    if (!list) return report(common.store, list.error());
-    *has_list = !list->empty();
     const auto timeout = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::duration<double>(arguments.timeout_s));
     const auto report_of = peer->sync(arguments.url, arguments.patterns, timeout);
-    if (!report_of && *refused) {
-        const std::string key = to_hex((*refused)->view());
+    peer.reset();  // Its threads write `refused`.
+    if (!report_of && refused) {
+        const std::string key = to_hex(refused->view());
         return report(arguments.url,
                       "the peer there has the key " + key +
                           ", which this store does not trust; to trust it: joinery trust add " +

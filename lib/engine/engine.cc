@@ -44,13 +44,10 @@ void Engine::log(LogLevel level, std::string_view text) const {
 }
 
 Result<bool> Engine::admits(LinkRequest request) const {
-    Store& store = core_->store();
-    JOINERY_TRY(const bool is_listed, is_trusted(store, request.device));
-    request.is_trusted = is_listed || request.device == core_->device();
-    if (options_.authorize) return options_.authorize(request);
-    if (request.is_trusted) return true;
-    JOINERY_TRY(const auto all, trusted_peers(store));
-    return all.empty();
+    JOINERY_TRY(const Standing standing, standing_of(core_->store(), request.device));
+    request.is_trusted = standing.is_trusted || request.device == core_->device();
+    request.is_let_in = request.is_trusted || standing.is_list_empty;
+    return options_.authorize ? options_.authorize(request) : request.is_let_in;
 }
 
 void Engine::committed(const Core::Changed& changed) {

@@ -60,10 +60,12 @@ Result<std::vector<TrustedPeer>> trusted_peers(Store& store) {
     return read_list(*reader);
 }
 
-Result<bool> is_trusted(Store& store, const DeviceKey& device) {
+Result<Standing> standing_of(Store& store, const DeviceKey& device) {
     JOINERY_TRY(const auto reader, store.read());
     JOINERY_TRY(const auto value, reader->get(Table::meta, key_of(device)));
-    return value.has_value();
+    if (value) return Standing{true, false};
+    JOINERY_TRY(const auto first, reader->first_at_or_after(Table::meta, as_bytes(kPrefix)));
+    return Standing{false, !first || !is_trust_key(first->key)};
 }
 
 Result<void> trust_peer(Store& store, const TrustedPeer& peer) {

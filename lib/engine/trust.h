@@ -13,8 +13,13 @@ namespace joinery::detail {
 
 /// The list, by key. Errors as Store::read(), `damaged`.
 Result<std::vector<TrustedPeer>> trusted_peers(Store& store);
-/// Whether @p device is on it. Errors as above.
-Result<bool> is_trusted(Store& store, const DeviceKey& device);
+/// What the list says of one device.
+struct Standing {
+    bool is_trusted = false;
+    bool is_list_empty = false;
+};
+/// At one moment, whatever the list's length. Errors as above.
+Result<Standing> standing_of(Store& store, const DeviceKey& device);
 /// Puts @p peer on the list, or gives it another name; durable on return. `over_limit` for a name
 /// longer than kTrustedNameSizeMax or a list of kTrustedPeersMax, `malformed` for a name that is
 /// not UTF-8, and as Store::write().

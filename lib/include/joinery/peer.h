@@ -54,6 +54,8 @@ struct LinkRequest {
     bool is_dialled = false;  ///< By this peer.
     /// Whether the store trusts the key, or it is the store's own: a copy's of it.
     bool is_trusted = false;
+    /// What is answered without Options::authorize.
+    bool is_let_in = false;
 };
 
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
