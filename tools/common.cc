@@ -85,6 +85,11 @@ std::optional<Version> read_version(std::string_view text) {
     return std::nullopt;
 }
 
+std::optional<std::string> read_key(const std::string& text, DeviceKey& key) {
+    if (parse_hex(text, key.bytes)) return std::nullopt;
+    return "'" + text + "' is no key: 64 hexadecimal digits, as `joinery id` prints them";
+}
+
 Result<std::string> read_file(const std::string& name) {
     if (name == "-") {
         return std::string(std::istreambuf_iterator<char>(std::cin), {});

@@ -45,6 +45,9 @@ int with_document(const Common& common,
 /// Reads a VERSION; none where @p text is none of its forms, which has been printed then.
 std::optional<Version> read_version(std::string_view text);
 
+/// Reads a device's key into @p key; answers what is wrong with @p text where it is none.
+std::optional<std::string> read_key(const std::string& text, DeviceKey& key);
+
 /// Reads a whole file, or standard input for "-".
 Result<std::string> read_file(const std::string& name);
 

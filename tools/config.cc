@@ -39,16 +39,12 @@ namespace {
 using Set = std::function<std::optional<std::string>(const toml::node&)>;
 using Keys = std::map<std::string, Set, std::less<>>;
 
-constexpr std::size_t kNameSizeMax = 64;
-constexpr std::int64_t kMinute = 60'000;
-constexpr std::int64_t kDay = 86'400'000;
-constexpr std::int64_t kPatienceMin = 10;
-
 Set name(std::string& to) {
     return [&to](const toml::node& node) -> std::optional<std::string> {
         const auto value = node.value_exact<std::string>();
-        if (!value || value->size() > kNameSizeMax) {
-            return "a text of at most " + std::to_string(kNameSizeMax) + " bytes is wanted";
+        if (!value || value->size() > Options::kNameSizeMax) {
+            return "a text of at most " + std::to_string(Options::kNameSizeMax) +
+                   " bytes is wanted";
         }
         if (to.empty()) to = *value;
         return std::nullopt;
@@ -77,12 +73,7 @@ Set list(std::vector<std::string>& to) {
 
 Set keys(std::vector<DeviceKey>& to) {
     return texts([&to](const std::string& value) -> std::optional<std::string> {
-        DeviceKey key;
-        if (!parse_hex(value, key.bytes)) {
-            return "'" + value + "' is no key: 64 hexadecimal digits, as `joinery id` prints them";
-        }
-        to.push_back(key);
-        return std::nullopt;
+        return read_key(value, to.emplace_back());
     });
 }
 
@@ -125,16 +116,16 @@ class ConfigReader {
                        {"connect", list(arguments.connect)},
                        {"allow", keys(arguments.allow)},
                        {"open", flag(arguments.is_open)}};
-        tables_["storage"] = {{"flush_interval_ms", time({0, kMinute}, options.flush_interval)},
-                              {"snapshot_interval",
-                               number({1, INT64_MAX},
-                                      [&options](std::int64_t value) {
-                                          options.snapshot_interval =
-                                              static_cast<std::uint64_t>(value);
-                                      })},
-                              {"poll_interval_ms", time({1, kMinute}, options.poll_interval)}};
+        tables_["storage"] = {
+            {"flush_interval_ms", time({0, Options::kIntervalMax.count()}, options.flush_interval)},
+            {"snapshot_interval",
+             number({1, INT64_MAX},
+                    [&options](std::int64_t value) {
+                        options.snapshot_interval = static_cast<std::uint64_t>(value);
+                    })},
+            {"poll_interval_ms", time({1, Options::kIntervalMax.count()}, options.poll_interval)}};
         LinkOptions& links = options.links;
-        const Range patience{kPatienceMin, kDay};
+        const Range patience{LinkOptions::kTimeMin.count(), LinkOptions::kTimeMax.count()};
         tables_["links"] = {{"handshake_time_ms", time(patience, links.handshake_time)},
                             {"heartbeat_idle_ms", time(patience, links.heartbeat_idle)},
                             {"answer_time_ms", time(patience, links.answer_time)},

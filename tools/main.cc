@@ -40,10 +40,7 @@ std::string seconds_error(const std::string& text) {
 
 DeviceKey device_key(const std::string& name, const std::string& text) {
     DeviceKey key;
-    if (!parse_hex(text, key.bytes)) {
-        throw CLI::ValidationError(
-            name, "'" + text + "' is no key: 64 hexadecimal digits, as `joinery id` prints them");
-    }
+    if (const auto wrong = read_key(text, key)) throw CLI::ValidationError(name, *wrong);
     return key;
 }
 

@@ -7,25 +7,23 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::size_t kNameSizeMax = 64;
-constexpr milliseconds kMinute = std::chrono::minutes(1);
-constexpr milliseconds kDay = std::chrono::hours(24);
-constexpr milliseconds kPatienceMin{10};
-
-bool is_patience(milliseconds time) { return time >= kPatienceMin && time <= kDay; }
+bool is_patience(milliseconds time) {
+    return time >= LinkOptions::kTimeMin && time <= LinkOptions::kTimeMax;
+}
 
 }  // namespace
 
 Result<void> check_options(const Options& options) {
     const auto refuse = [](std::string_view what) { return fail(Errc::over_limit, what); };
-    if (options.name.size() > kNameSizeMax) {
+    if (options.name.size() > Options::kNameSizeMax) {
         return refuse("name: a peer's name has at most 64 bytes");
     }
-    if (options.flush_interval < milliseconds(0) || options.flush_interval > kMinute) {
+    if (options.flush_interval < milliseconds(0) ||
+        options.flush_interval > Options::kIntervalMax) {
         return refuse("flush_interval is from 0 to 60000 ms");
     }
     if (options.snapshot_interval == 0) return refuse("snapshot_interval is 1 or more");
-    if (options.poll_interval < milliseconds(1) || options.poll_interval > kMinute) {
+    if (options.poll_interval < milliseconds(1) || options.poll_interval > Options::kIntervalMax) {
         return refuse("poll_interval is from 1 to 60000 ms");
     }
     const LinkOptions& links = options.links;

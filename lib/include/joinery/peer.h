@@ -60,8 +60,10 @@ struct LinkRequest {
 
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
 
-/// How patient a peer is with its links. Each from 10 ms to a day.
+/// How patient a peer is with its links. Each from kTimeMin to kTimeMax.
 struct LinkOptions {
+    static constexpr std::chrono::milliseconds kTimeMin{10};
+    static constexpr std::chrono::milliseconds kTimeMax = std::chrono::hours(24);
     /// For both ends to prove who they are; who does not is cut off. Longer suits slower networks,
     /// and lets strangers hold links for longer.
     std::chrono::milliseconds handshake_time{5000};
@@ -77,7 +79,13 @@ struct LinkOptions {
 };
 
 struct Options {
-    /// What other peers and the history call this peer; at most 64 bytes. Effect: none on data.
+    /// Bytes of a name.
+    static constexpr std::size_t kNameSizeMax = 64;
+    /// Of flush_interval and poll_interval.
+    static constexpr std::chrono::milliseconds kIntervalMax = std::chrono::minutes(1);
+
+    /// What other peers and the history call this peer; at most kNameSizeMax bytes. Effect: none on
+    /// data.
     std::string name;
     /// Longest time that a local change waits for its group commit, up to a minute. Longer groups
     /// more.
