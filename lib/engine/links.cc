@@ -283,9 +283,7 @@ void Links::ended(const Handle& connection, const Result<void>& how) {
     const bool is_refused =
         !how && (is_for_good(how.error()) || how.error().code == Errc::untrusted);
     connection->state = is_refused ? LinkState::refused : LinkState::offline;
-    if (!how && how.error().code == Errc::conflict && !connection->device.is_zero()) {
-        connection->twin.emplace(connection->device, connection->instance);
-    }
+    if (!how && how.error().code == Errc::conflict) connection->twin = connection->other_side;
     finish_sync(*connection,
                 how ? fail(Errc::disconnected, "the other side hung up early") : how.error());
     strand_.post(with(connection, [this](const Handle& it) { let_go(it); }));
@@ -299,7 +297,7 @@ void Links::let_go(const Handle& connection) {
     connection->link.reset();
     connection->session.reset();
     connection->handshake_timer.reset();
-    connection->device = {};
+    connection->other_side.reset();
     connection->has_held = false;
     connection->closing = false;
     connection->is_ending = false;
@@ -307,7 +305,7 @@ void Links::let_go(const Handle& connection) {
         std::erase(connections_, connection);
         return;
     }
-    if (connection->twin && find_kept(*connection)) {
+    if (connection->twin && find_kept(*connection->twin, *connection)) {
         connection->state = LinkState::online;
         return;  // tick() dials when that one is gone.
     }
@@ -348,7 +346,7 @@ void Links::tick() {
     last_tick_ = Tick{now, wall};
     if (was_away) come_back(now);
     for (const Handle& connection : connections_) {
-        if (connection->twin && !connection->link && !find_kept(*connection)) {
+        if (connection->twin && !connection->link && !find_kept(*connection->twin, *connection)) {
             connection->twin.reset();
             dial(connection);
         }
@@ -405,9 +403,9 @@ std::vector<LinkStatus> Links::status() const {
             }
         }
         // Where another link is kept instead, that one's standing is this one's.
-        const Handle kept = connection->twin ? find_kept(*connection) : nullptr;
+        const Handle kept = connection->twin ? find_kept(*connection->twin, *connection) : nullptr;
         const Connection& standing = kept ? *kept : *connection;
-        status.device = standing.device;
+        if (standing.other_side) status.device = standing.other_side->first;
         if (standing.session) {
             const auto& peer = standing.session->peer();
             if (peer) status.name = peer->name;

@@ -74,6 +74,8 @@ class Links {
     std::uint64_t sent_size() const;
 
   private:
+    /// One run of one peer.
+    using Run = std::pair<DeviceKey, session::PeerInstance>;
     /// One link with its session, or the wish for one.
     struct Connection {
         std::string url;
@@ -83,11 +85,10 @@ class Links {
         std::unique_ptr<SecureLink> link;
         /// Once the other side is known and let in.
         std::unique_ptr<session::Session> session;
-        DeviceKey device;  ///< The other side's; zero until it has proved it.
-        session::PeerInstance instance;
-        bool is_kept = false;  ///< By whoever dialled it.
-        /// The peer to which another link is kept instead of this one, while that is so.
-        std::optional<std::pair<DeviceKey, session::PeerInstance>> twin;
+        std::optional<Run> other_side;  ///< Once it has proved who it is.
+        bool is_kept = false;           ///< By whoever dialled it.
+        /// To whom another link is kept instead of this one, while that is so.
+        std::optional<Run> twin;
         Bytes held;  ///< A message that the link had no room for.
         bool has_held = false;
         bool closing = false;
@@ -111,10 +112,9 @@ class Links {
     void dial(const Handle& connection);
     void attach(const Handle& connection, std::unique_ptr<Link> link);
     void admit(const Handle& connection, const session::ChannelPeer& peer);
-    /// Another link to the same run of the same peer that is kept as well.
-    Handle find_twin(const Connection& connection) const;
-    /// The link that is there instead of @p connection.
-    Handle find_kept(const Connection& connection) const;
+    /// The link to @p run that is up and kept; another one than @p except.
+    Handle find_kept(const Run& run, const Connection& except) const;
+    LinkRequest request_of(const Connection& connection) const;
     /// Ends this link or another where there are two to one peer.
     void keep_one(const Handle& connection);
     void end_twin(const Handle& connection);

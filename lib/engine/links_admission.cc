@@ -2,41 +2,39 @@
 // peer.
 
 #include "engine/links.h"
+#include "transport/url.h"
 
 #include <algorithm>
 
 namespace joinery::detail {
 namespace {
 
-/// Links that arrived and have not proved anything yet: in all, and of one address. Programs of one
-/// machine are all at one address.
+/// Links that arrived and have not proved anything yet: in all, and of one host. Programs of this
+/// machine are all of one.
 constexpr std::size_t kHandshakesMax = 256;
-constexpr std::size_t kHandshakesOfAddressMax = 16;
+constexpr std::size_t kHandshakesOfHostMax = 16;
 
-/// `SCHEME://HOST` of `SCHEME://HOST:PORT`.
-std::string_view address_of(std::string_view url) {
-    const std::size_t host = url.find("://");
-    const std::size_t port = url.rfind(':');
-    return host == std::string_view::npos || port <= host ? url : url.substr(0, port);
+/// The host that @p url names.
+std::string host_of(std::string_view url) {
+    const auto parts = transport::parse_url(url);
+    return parts ? parts->host : std::string(url);
 }
 
-bool is_loopback(std::string_view address) {
-    return address.find("://127.") != std::string_view::npos || address.ends_with("://[::1]");
-}
+bool is_loopback(std::string_view host) { return host.starts_with("127.") || host == "::1"; }
 
 }  // namespace
 
 void Links::arrived(std::unique_ptr<Link> link) {
     std::string remote = link->remote();
-    const std::string_view address = address_of(remote);
-    std::size_t all = 0, of_address = 0;
+    const std::string host = host_of(remote);
+    std::size_t all = 0, of_host = 0;
     for (const Handle& connection : connections_) {
         if (connection->is_dialled || !connection->link || !connection->link->is_in_handshake())
             continue;
         ++all;
-        if (address_of(connection->url) == address) ++of_address;
+        if (host_of(connection->url) == host) ++of_host;
     }
-    if (all >= kHandshakesMax || (of_address >= kHandshakesOfAddressMax && !is_loopback(address))) {
+    if (all >= kHandshakesMax || (of_host >= kHandshakesOfHostMax && !is_loopback(host))) {
         log(LogLevel::warning, "too many links from " + remote + " at once: one was cut");
         return;
     }
@@ -45,10 +43,9 @@ void Links::arrived(std::unique_ptr<Link> link) {
 
 void Links::admit(const Handle& connection, const session::ChannelPeer& peer) {
     connection->handshake_timer.reset();
-    connection->device = peer.device;
-    connection->instance = peer.instance;
+    connection->other_side.emplace(peer.device, peer.instance);
     connection->is_kept = connection->is_dialled ? connection->keep : peer.is_kept;
-    const auto admits = options_.admits({peer.device, connection->url, connection->is_dialled});
+    const auto admits = options_.admits(request_of(*connection));
     if (!admits) {
         connection->closing = true;
         connection->link->close(admits.error());
@@ -71,34 +68,28 @@ void Links::admit(const Handle& connection, const session::ChannelPeer& peer) {
     pump(connection);
 }
 
-Links::Handle Links::find_twin(const Connection& connection) const {
+Links::Handle Links::find_kept(const Run& run, const Connection& except) const {
     const auto found = std::ranges::find_if(connections_, [&](const Handle& it) {
-        return it.get() != &connection && it->session && !it->closing && !it->is_ending &&
-               it->is_kept && it->device == connection.device &&
-               it->instance == connection.instance;
+        return it.get() != &except && it->session && !it->closing && !it->is_ending &&
+               it->is_kept && it->other_side == run;
     });
     return found == connections_.end() ? nullptr : *found;
 }
 
-Links::Handle Links::find_kept(const Connection& connection) const {
-    const auto found = std::ranges::find_if(connections_, [&](const Handle& it) {
-        return it->session && !it->closing && !it->is_ending &&
-               it->device == connection.twin->first && it->instance == connection.twin->second;
-    });
-    return found == connections_.end() ? nullptr : *found;
+LinkRequest Links::request_of(const Connection& connection) const {
+    return {connection.other_side->first, connection.url, connection.is_dialled};
 }
 
 void Links::keep_one(const Handle& connection) {
     if (!connection->is_kept) return;
-    const Handle other = find_twin(*connection);
+    const Handle other = find_kept(*connection->other_side, *connection);
     if (!other) return;
     if (other->is_dialled == connection->is_dialled) {
         // Who dialled both sees to it.
         if (connection->is_dialled) end_twin(connection);
         return;
     }
-    const bool is_ours_kept = std::pair(identity_.public_key(), instance_) <
-                              std::pair(connection->device, connection->instance);
+    const bool is_ours_kept = Run(identity_.public_key(), instance_) < *connection->other_side;
     end_twin(connection->is_dialled == is_ours_kept ? other : connection);
 }
 
@@ -110,8 +101,7 @@ void Links::end_twin(const Handle& connection) {
 void Links::turn_out() {
     for (const Handle& connection : connections_) {
         if (!connection->session || connection->closing) continue;
-        const auto admits =
-            options_.admits({connection->device, connection->url, connection->is_dialled});
+        const auto admits = options_.admits(request_of(*connection));
         if (admits.value_or(true)) continue;
         log(LogLevel::warning, connection->url + ": its key is no longer let in");
         connection->closing = true;

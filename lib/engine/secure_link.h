@@ -12,7 +12,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <string>
 
 namespace joinery::detail {
 
@@ -73,8 +72,6 @@ class SecureLink {
     /// Bytes of all that went over the link, in records: what the transport adds is not counted.
     std::uint64_t received_size() const noexcept { return received_size_; }
     std::uint64_t sent_size() const noexcept { return sent_size_; }
-    /// What the other side said of why it ended it, for people: not believed.
-    const std::string& their_text() const noexcept { return channel_.their_text(); }
 
   private:
     void take(ByteView message);
