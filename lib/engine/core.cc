@@ -162,11 +162,13 @@ Result<void> Core::follow_others() {
 // --- What is to be stored ------------------------------------------------------------------------
 
 void Core::note_pending(DocumentCore& document) {
-    if (!document.is_listed) {
-        const std::lock_guard lock(pending_mutex_);
-        if (!document.is_listed.exchange(true)) pending_.push_back(document.shared_from_this());
-    }
+    if (!document.is_listed) list(document.shared_from_this());
     hooks_.on_pending();
+}
+
+void Core::list(const std::shared_ptr<DocumentCore>& document) {
+    const std::lock_guard lock(pending_mutex_);
+    if (!document->is_listed.exchange(true)) pending_.push_back(document);
 }
 
 Core::Changed Core::take_pending() {
@@ -180,13 +182,6 @@ Core::Changed Core::take_pending() {
     // The order in which they are stored must not hang on that of threads.
     std::ranges::sort(taken, {}, &DocumentCore::id);
     return taken;
-}
-
-void Core::put_back(const Changed& documents) {
-    const std::lock_guard lock(pending_mutex_);
-    for (const auto& document : documents) {
-        if (!document->is_listed.exchange(true)) pending_.push_back(document);
-    }
 }
 
 bool Core::has_pending() const {
@@ -205,7 +200,10 @@ Result<Core::Changed> Core::commit() {
     for (const auto& document : pending)
         document->flush_live();
     auto done = write_all(pending);
-    if (!done) put_back(pending);
+    if (!done) {
+        for (const auto& document : pending)
+            list(document);
+    }
     if (!std::exchange(has_absorbed_, false)) return done;
     // What others stored may be of our own actor. If no new one can be had now, the next local
     // change tries again.

@@ -69,7 +69,7 @@ class Core : public session::Host {
     void note_pending(DocumentCore& document);
     /// The documents with something to store, by id; they are off the list then.
     Changed take_pending();
-    void put_back(const Changed& documents);
+    void list(const std::shared_ptr<DocumentCore>& document);
     /// As whom the store has this process write.
     Author author_of_store() const;
     void take_author();

@@ -41,12 +41,12 @@ void DocumentCheck::compare_snapshot() {
     const bool is_newer = !loaded && loaded.error().code == Errc::unsupported;
     add("snapshots",
         arrival_name(record_.snapshot_count),
-        snapshot_fault(**bytes),
+        snapshot_fault(loaded),
         loaded ? kRemedyIndex : (is_newer ? kRemedyUpdate : kRemedySnapshot));
 }
 
-std::string DocumentCheck::snapshot_fault(ByteView bytes) {
-    const auto loaded = crdt::decode_snapshot(bytes);
+std::string DocumentCheck::snapshot_fault(
+    const Result<std::unique_ptr<crdt::Document>>& loaded) const {
     if (!loaded) return "it does not decode: " + std::string(loaded.error().what);
     if ((*loaded)->id() != id_) return "it is another document's";
     if (!have_equal_heads(*document_, **loaded)) return "its heads are not those of the log there";

@@ -67,7 +67,7 @@ class DocumentCheck {
 
     // What was made from it.
     void compare_snapshot();
-    std::string snapshot_fault(ByteView bytes);
+    std::string snapshot_fault(const Result<std::unique_ptr<crdt::Document>>& loaded) const;
     Result<void> check_snapshots();
     void check_opening();
     Result<void> check_index();
