@@ -24,12 +24,6 @@ class HeartbeatTest : public LinksTest {
         EXPECT_EQ(links.size(), 1U);
         return links.empty() ? LinkStatus() : links.front();
     }
-    void pass(Now time) {
-        for (Now gone{0}; gone < time; gone += 100ms) {
-            now_ += 100ms;
-            settle();
-        }
-    }
     /// A text that does not pack.
     void write(const std::string& path, std::size_t size) {
         std::string text(size, ' ');

@@ -50,6 +50,21 @@ class LinksTest : public testing::Test {
             run_tasks(b());
         }
     }
+    /// Time goes on, and everything happens in it.
+    void pass(Now time, Now step = std::chrono::milliseconds(100)) {
+        for (Now gone{0}; gone < time; gone += step) {
+            now_ += step;
+            settle();
+        }
+    }
+    /// Within its time limit; flushes take a few steps. Whether it was answered well.
+    bool can_sync() {
+        answer_.reset();
+        sync();
+        pass(std::chrono::milliseconds(90), std::chrono::milliseconds(1));
+        pass(std::chrono::seconds(2));
+        return answer_.has_value() && answer_->has_value();
+    }
     Process& a() { return *processes_[0]; }
     Process& b() { return *processes_[1]; }
 

@@ -37,27 +37,8 @@ class StrangersTest : public LinksTest {
         settle();
         return strange;
     }
-    void pass(Now time) {
-        for (Now gone{0}; gone < time; gone += k500ms) {
-            now_ += k500ms;
-            settle();
-        }
-    }
     std::size_t links_of_b() { return b().engine().links().status().size(); }
     Store& store_of_b() { return b().core().store(); }
-    bool can_sync() {
-        answer_.reset();
-        sync();
-        // Within its time limit; flushes take a few steps.
-        for (int i = 0; i < 90; ++i) {
-            now_ += std::chrono::milliseconds(1);
-            settle();
-        }
-        pass(2s);
-        return answer_.has_value() && answer_->has_value();
-    }
-
-    static constexpr Now k500ms{std::chrono::milliseconds(500)};
     std::unique_ptr<Transport> stranger_ = network_.make_transport("stranger");
     std::vector<std::unique_ptr<Strange>> strangers_;
 };
