@@ -51,6 +51,8 @@ struct DocumentStatus {
     bool is_in_step = false;
     bool is_acknowledged = false;  ///< In step, and all of it durable on the other side.
     bool is_refused = false;
+    /// There are changes here that the other side lacks and does not take from this one.
+    bool has_untaken = false;
     std::uint64_t changes_sent = 0, changes_received = 0;
     std::uint64_t bytes_sent = 0, bytes_received = 0;  ///< Of messages of this document alone.
 };

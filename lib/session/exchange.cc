@@ -24,9 +24,10 @@ bool are_unequal(const std::optional<DigestPrefix>& a, const std::optional<Diges
 
 }  // namespace
 
-Exchange::Exchange(ExchangeContext& context, std::string id)
-    : context_(context), id_(std::move(id)) {
+Exchange::Exchange(ExchangeContext& context, std::string id, Flow flow)
+    : context_(context), id_(std::move(id)), flow_(flow) {
     find_port();
+    live_.set_flow(flow);
 }
 
 // --- The document as it is ----------------------------------------------------------------------
@@ -90,9 +91,19 @@ void Exchange::agree(const Own& own) {
         std::erase_if(theirs_, is_unknown);
         std::erase_if(marks_, is_unknown);
     }
-    // An entry of no change is a doubt of the document's: it is settled.
-    std::erase_if(theirs_, [](const FrontierEntry& entry) { return entry.seq == 0; });
-    take_theirs(own.frontier);
+    if (!flow_.takes) {
+        // What they have beyond that is of no interest.
+        theirs_ = own.frontier;
+    } else {
+        // An entry of no change is a doubt of the document's: it is settled.
+        std::erase_if(theirs_, [](const FrontierEntry& entry) { return entry.seq == 0; });
+        take_theirs(own.frontier);
+    }
+    settle();
+}
+
+void Exchange::settle() {
+    is_covering_ = true;
     knows_theirs_ = true;
     dirty_ = false;
     doubted_ = false;
@@ -111,6 +122,7 @@ void Exchange::note(Event::Kind kind) {
 
 void Exchange::diverge(const FrontierHash& at) {
     agreed_.reset();
+    is_covering_ = false;
     if (alarmed_ == at) return;
     alarmed_ = at;
     ++context_.counters.divergences;
@@ -167,7 +179,7 @@ void Exchange::refuse(const Error& error, bool is_theirs) {
 void Exchange::document_changed() {
     if (is_refused()) return;
     find_port();
-    dirty_ = true;
+    dirty_ = flow_.gives;
     waiting_ = false;
     ack_due_ = true;
     own_hash_.reset();
@@ -199,7 +211,10 @@ Result<void> Exchange::on_have(const State& state) {
         // Whoever has nothing needs no question: everything is sent. What they have comes with
         // seals that say how far.
         knows_theirs_ = true;
-        dirty_ = state.is_empty;
+        dirty_ = state.is_empty && flow_.gives;
+        if (state.is_empty && !flow_.gives) cover(own);
+        // Nothing is here, and nothing is to come.
+        if (own.frontier.empty() && !flow_.takes) agree(own);
     } else {
         ask();
     }
@@ -207,6 +222,7 @@ Result<void> Exchange::on_have(const State& state) {
 }
 
 Result<void> Exchange::take(const Changes& message) {
+    if (!flow_.takes) return not_taken();
     ++received_count_;
     if (is_refused() || resync_due_ || awaiting_restart_) return {};
     if (!make_port()) return {};
@@ -245,6 +261,7 @@ Result<void> Exchange::take_received(const Changes& message,
     ack_due_ = true;
     if (report.applied == 0) return {};
     agreed_.reset();
+    is_covering_ = false;
     own_hash_.reset();
     if (!exhausted_) rounds_ = their_rounds_ = 0;
     doubted_ = false;
@@ -285,8 +302,10 @@ Result<void> Exchange::take(const FrontierNote& message) {
         note(Event::Kind::forked);
     }
     forked_ = difference.forked;
-    if (!difference.is_equal()) {
-        dirty_ = dirty_ || difference.left_ahead;
+    if (!difference.is_equal() && !take_one_way(message, own)) {
+        dirty_ = flow_.gives && (dirty_ || difference.left_ahead);
+    } else if (!difference.is_equal()) {
+        return {};
     } else if (are_unequal(message.digest, own.digest)) {
         diverge(own.hash);
         begin_round();
@@ -317,7 +336,12 @@ Result<void> Exchange::take(const Answer& message) {
         case Verdict::other:
             // They have more, which they send and then ask themselves. But where both asked at
             // once and have moved since, neither would.
-            if (own.hash != asked->hash) check_due_ = true;
+            if (own.hash != asked->hash) {
+                check_due_ = true;
+            } else if (!flow_.takes) {
+                // They may have what is not taken here, and what is here besides.
+                begin_round();
+            }
             break;
         case Verdict::same:
         case Verdict::same_durable:
@@ -356,7 +380,7 @@ Result<void> Exchange::take(const Resync& message) {
     take_stated(message.frontier, own(), DocumentPort::Hearing::in_doubt);
     restart_dictionary();
     restart_due_ = true;
-    dirty_ = true;
+    dirty_ = flow_.gives;
     return {};
 }
 
@@ -399,7 +423,8 @@ void Exchange::restart_dictionary() {
 // --- What is so ---------------------------------------------------------------------------------
 
 bool Exchange::is_logged_in_step() const noexcept {
-    const bool is_agreed = agreed_ && own_hash_ && *agreed_ == *own_hash_;
+    const bool is_equal = agreed_ && own_hash_ && *agreed_ == *own_hash_;
+    const bool is_agreed = is_equal || (!flow_.gives && is_covering_);
     const bool is_owing = dirty_ || ask_due_ || reply_due_ || check_due_ || held_ || resync_due_;
     return is_announced() && heard_ && !is_refused() && is_agreed && !is_owing && !awaiting_ &&
            !asked_ && !awaiting_restart_;
@@ -414,6 +439,7 @@ bool Exchange::is_settled() const noexcept {
 }
 
 bool Exchange::is_acknowledged() const noexcept {
+    if (!flow_.gives) return is_in_step();
     // In step, theirs_ is our own frontier.
     auto mark = marks_.begin();
     const FrontierEntry* last = nullptr;
@@ -430,8 +456,9 @@ bool Exchange::is_acknowledged() const noexcept {
 }
 
 bool Exchange::has_acknowledged() const noexcept {
-    return std::ranges::all_of(marks_,
-                               [](const ChainMark& mark) { return mark.ack_said >= mark.heard; });
+    return !flow_.takes || std::ranges::all_of(marks_, [](const ChainMark& mark) {
+        return mark.ack_said >= mark.heard;
+    });
 }
 
 Frontier Exchange::acknowledged() const {

@@ -6,8 +6,12 @@
 /// then asks with a Check whether both are equal; the answer, or the question itself, is what makes
 /// the document "in step". The same goes on for every later change. Nothing is queued as bytes:
 /// flags say what is owed, and a message is made of the document as it is when the link takes it.
+///
+/// Where one side takes no changes of the other's (Flow), that one sends none, and the two are in
+/// step once it has all that the first has; it may have more.
 #pragma once
 
+#include "session/access.h"
 #include "session/event.h"
 #include "session/frontier.h"
 #include "session/host.h"
@@ -29,6 +33,11 @@ inline constexpr int kRoundsMax = 8;
 inline constexpr std::size_t kDictionarySizeMax = std::size_t{1} << 16U;
 inline constexpr std::size_t kDictionaryTotalMax = std::size_t{1} << 20U;
 
+/// Answers changes of a document from a side that has been told that none are taken of it.
+inline Error not_taken() {
+    return fail(Errc::untrusted, "changes of a document that this side may not write");
+}
+
 /// What the exchanges of a session share.
 struct ExchangeContext {
     Host& host;
@@ -44,7 +53,7 @@ struct ExchangeContext {
 
 class Exchange {
   public:
-    Exchange(ExchangeContext& context, std::string id);
+    Exchange(ExchangeContext& context, std::string id, Flow flow = {});
 
     // What happens. A Result is an Error only where the other side broke the protocol.
     void document_changed();
@@ -85,6 +94,8 @@ class Exchange {
     bool is_acknowledged() const noexcept;
     bool has_acknowledged() const noexcept;
     bool is_refused() const noexcept { return refused_ || refused_by_them_; }
+    /// As DocumentStatus says.
+    bool has_untaken() const;
     Frontier acknowledged() const;
     std::uint64_t changes_sent() const noexcept { return changes_sent_; }
     std::uint64_t changes_received() const noexcept { return changes_received_; }
@@ -137,6 +148,8 @@ class Exchange {
     void mark_ack_said(const Frontier& frontier);
     void keep_stated(std::size_t entry_count);
     void agree(const Own& own);
+    void settle();
+    void cover(const Own& own);
     void diverge(const FrontierHash& at);
     void begin_round();
     void give_up();
@@ -145,6 +158,7 @@ class Exchange {
     void note(Event::Kind kind);
     Result<void> take_received(const Changes& message,
                                const Result<DocumentPort::Received>& received);
+    bool take_one_way(const FrontierNote& message, const Own& own);
     bool is_to_resync(const Error& error);
     bool judge_round_of_theirs();
 
@@ -156,6 +170,7 @@ class Exchange {
 
     ExchangeContext& context_;
     std::string id_;
+    Flow flow_;
     DocumentPort* port_ = nullptr;  // Null while the host does not have the document.
 
     std::optional<std::uint64_t> ref_, their_ref_;
@@ -170,6 +185,7 @@ class Exchange {
     std::size_t stated_entries_ = 0;
     std::optional<FrontierHash> agreed_;    // Both were here, and nothing was exchanged since.
     std::optional<FrontierHash> own_hash_;  // Of the document now; none when it may have changed.
+    bool is_covering_ = false;              // All that they had is here. Where nothing is given.
     std::optional<FrontierHash> alarmed_;   // Where the last alarm was raised.
 
     bool dirty_ = false;      // They may lack something.

@@ -25,6 +25,7 @@ Result<void> Exchange::take(const LiveWant& message) {
 
 Result<void> Exchange::take(const LiveValues& message) {
     if (is_refused()) return {};
+    if (!flow_.takes) return not_taken();
     JOINERY_TRY_VOID(live_.take(message));
     if (message.batches.empty() || !make_port()) return {};
     const auto changed = port_->receive_live(message.batches, live_.origin_at(*port_));

@@ -150,7 +150,7 @@ bool Exchange::write_check(Bytes& out) {
         check_due_ = false;
         return false;
     }
-    if (!lacks_nothing(own.frontier)) {
+    if (flow_.gives && !lacks_nothing(own.frontier)) {
         // A change came between: it goes first.
         dirty_ = true;
         return false;

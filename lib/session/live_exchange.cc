@@ -24,11 +24,12 @@ void LiveExchange::on_announced(const std::optional<crdt::LiveHash>& theirs) {
 /// Both sides compare the same two names, so each knows what the other will do.
 void LiveExchange::compare() {
     if (!is_open() || said_ == heard_) return;
-    want_due_ = heard_.has_value();
-    expecting_want_ = said_.has_value();
+    want_due_ = heard_.has_value() && flow_.takes;
+    expecting_want_ = said_.has_value() && flow_.gives;
 }
 
 void LiveExchange::on_change(DocumentPort& port) {
+    if (!flow_.gives) return;
     cursor_.origin = origin_at(port);
     // Of no size: it passes over what came from there, and stops at what did not.
     if (!news_due_) news_due_ = port.collect_live(cursor_, 0).more;

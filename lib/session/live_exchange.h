@@ -8,6 +8,7 @@
 /// takes it: a register that is written a thousand times meanwhile is sent once.
 #pragma once
 
+#include "session/access.h"
 #include "session/host.h"
 #include "session/messages.h"
 
@@ -18,6 +19,8 @@ namespace joinery::session {
 
 class LiveExchange {
   public:
+    /// Before anything else.
+    void set_flow(Flow flow) noexcept { flow_ = flow; }
     // What happens. A Result is an Error only where the other side broke the protocol.
     /// What to announce of @p port (null: the document is not here).
     std::optional<crdt::LiveHash> announce(DocumentPort* port);
@@ -50,6 +53,7 @@ class LiveExchange {
     bool is_open() const noexcept { return is_said_ && is_heard_ && !is_stopped_; }
     void compare();
 
+    Flow flow_;
     std::optional<crdt::LiveHash> said_, heard_;
     crdt::LiveCursor cursor_;
     bool is_said_ = false, is_heard_ = false;

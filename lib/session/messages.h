@@ -6,6 +6,7 @@
 #include "base/result.h"
 #include "crdt/live.h"
 #include "crdt/seal.h"
+#include "session/access.h"
 #include "session/envelope.h"
 #include "session/frontier.h"
 #include "session/intern.h"
@@ -34,8 +35,10 @@ inline constexpr std::size_t kHaveCountMax = 256;
 inline constexpr std::uint64_t kOptionalType = 0x40;
 /// Feature bits of the channel's handshake. What both sides set is in force.
 inline constexpr std::uint64_t kLiveFeature = 1;
+/// Hellos say what the other side may read and write.
+inline constexpr std::uint64_t kAccessFeature = 2;
 /// Those that this build has.
-inline constexpr std::uint64_t kFeatures = kLiveFeature;
+inline constexpr std::uint64_t kFeatures = kLiveFeature | kAccessFeature;
 /// Bytes of the batches of one message of live values.
 inline constexpr std::size_t kLiveSizeMax = std::size_t{1} << 20U;
 
@@ -66,6 +69,8 @@ struct Hello {
     std::vector<std::string> patterns;
     bool is_once = false;
     std::uint64_t document_max = 0;  ///< Announcements that the sender takes.
+    /// What the receiver may read and write here. On the wire only where it is not everything.
+    Access access;
 };
 
 /// A document in one hash, or two.

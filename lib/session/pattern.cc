@@ -31,6 +31,11 @@ bool matches(std::string_view pattern, std::string_view id) noexcept {
     return p == pattern.size();
 }
 
+bool matches_any(const std::vector<std::string>& patterns, std::string_view id) noexcept {
+    return std::ranges::any_of(patterns,
+                               [&](const std::string& pattern) { return matches(pattern, id); });
+}
+
 Result<Patterns> Patterns::of(std::vector<std::string> patterns) {
     std::size_t size = 0;
     for (const std::string& pattern : patterns) {
@@ -46,9 +51,7 @@ Result<Patterns> Patterns::of(std::vector<std::string> patterns) {
 }
 
 bool Patterns::wants(std::string_view id) const noexcept {
-    return patterns_.empty() || std::ranges::any_of(patterns_, [&](const std::string& pattern) {
-               return matches(pattern, id);
-           });
+    return patterns_.empty() || matches_any(patterns_, id);
 }
 
 }  // namespace joinery::session

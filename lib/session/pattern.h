@@ -18,6 +18,9 @@ inline constexpr std::size_t kPatternSizeMax = 1024;
 /// any one byte, everything else for itself.
 bool matches(std::string_view pattern, std::string_view id) noexcept;
 
+/// Whether @p id matches one of @p patterns.
+bool matches_any(const std::vector<std::string>& patterns, std::string_view id) noexcept;
+
 /// A set of patterns; an empty set wants every document.
 class Patterns {
   public:

@@ -41,21 +41,25 @@ State read_state(EnvelopeReader& in) {
     return state;
 }
 
+std::vector<std::string> read_patterns(EnvelopeReader& in) {
+    std::vector<std::string> patterns(std::min(in.array(), kPatternSizeMax + 1));
+    for (std::string& pattern : patterns)
+        pattern = in.text(kPatternSizeMax);
+    const auto checked = Patterns::of(patterns);
+    if (!checked) in.refuse(checked.error().code, checked.error().what);
+    return patterns;
+}
+
 Message read_hello(std::size_t count, EnvelopeReader& in) {
     Hello hello;
     if (count < 4) in.refuse(Errc::malformed, "hello of too few fields");
     hello.name = in.text(kPeerNameSizeMax);
-    std::vector<std::string> patterns(std::min(in.array(), kPatternSizeMax + 1));
-    for (std::string& pattern : patterns)
-        pattern = in.text(kPatternSizeMax);
-    auto checked = Patterns::of(std::move(patterns));
-    if (checked) {
-        hello.patterns = checked->list();
-    } else {
-        in.refuse(checked.error().code, checked.error().what);
-    }
+    hello.patterns = read_patterns(in);
     hello.is_once = in.integer_at_most(1) != 0;
     hello.document_max = in.integer();
+    if (count < 6) return hello;
+    hello.access.reads = read_patterns(in);
+    hello.access.writes = read_patterns(in);
     return hello;
 }
 

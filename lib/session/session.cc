@@ -15,6 +15,12 @@ Session::Session(Host& host, Options options)
         end(patterns.error(), false, {});
     } else if (options_.name.size() > kPeerNameSizeMax || !is_utf8(as_bytes(options_.name))) {
         end(fail(Errc::malformed, "name that is too long or not UTF-8"), false, {});
+    } else if (const auto access = check_access(options_.access); !access) {
+        end(access.error(), false, {});
+    } else if (!options_.access.is_all() && (options_.features & kAccessFeature) == 0) {
+        end(fail(Errc::unsupported, "the other side knows no limits of what it may read and write"),
+            false,
+            {});
     } else {
         patterns_ = std::move(*patterns);
     }
@@ -85,7 +91,7 @@ Result<void> Session::take(const Message& message, std::size_t size) {
 Result<void> Session::take_hello(const Hello& message) {
     if (peer_) return fail(Errc::malformed, "second hello");
     JOINERY_TRY(their_patterns_, Patterns::of(message.patterns));
-    peer_ = PeerInfo{message.name, message.patterns, message.is_once};
+    peer_ = PeerInfo{message.name, message.patterns, message.is_once, message.access};
     their_document_max_ = message.document_max;
     context_.events.push_back({Event::Kind::hello, {}, std::nullopt, true, message.name, {}});
     list_documents();
@@ -101,8 +107,7 @@ Result<void> Session::take_have(const Have& message) {
         if (entry.id.empty() && entry.theirs >= our_documents_.size()) {
             return fail(Errc::malformed, "announcement of an unknown number");
         }
-        const bool is_wanted =
-            entry.id.empty() || (patterns_.wants(entry.id) && their_patterns_.wants(entry.id));
+        const bool is_wanted = entry.id.empty() || takes_part(entry.id);
         if (!is_wanted) return fail(Errc::malformed, "announcement of an unwanted document");
     }
     for (const Have::Entry& entry : message.entries)
@@ -157,7 +162,7 @@ void Session::document_changed(std::string_view id) {
         slots_[known->second].exchange.document_changed();
         return update(known->second);
     }
-    if (patterns_.wants(id) && their_patterns_.wants(id)) add_document(std::string(id));
+    if (takes_part(id)) add_document(std::string(id));
 }
 
 void Session::close(const std::optional<Error>& reason) {
@@ -178,16 +183,27 @@ void Session::end(const std::optional<Error>& error, bool is_theirs, std::string
 
 void Session::list_documents() {
     for (std::string& id : context_.host.documents()) {
-        if (patterns_.wants(id) && their_patterns_.wants(id) && !by_id_.contains(id)) {
-            add_document(std::move(id));
-        }
+        if (takes_part(id) && !by_id_.contains(id)) add_document(std::move(id));
     }
+}
+
+Flow Session::flow_of(std::string_view id) const noexcept {
+    return {options_.access.takes(id), peer_->access.takes(id)};
+}
+
+/// Nothing that is not shown to the other side makes a difference to it, whether it exists or not.
+bool Session::takes_part(std::string_view id) const noexcept {
+    if (!patterns_.wants(id) || !their_patterns_.wants(id)) return false;
+    if (!options_.access.shows(id) || !peer_->access.shows(id)) return false;
+    const Flow flow = flow_of(id);
+    return flow.takes || flow.gives;
 }
 
 Session::Index Session::add_document(std::string id) {
     const auto index = static_cast<Index>(slots_.size());
+    const Flow flow = flow_of(id);
     by_id_.emplace(id, index);
-    slots_.push_back(Slot{Exchange(context_, std::move(id))});
+    slots_.push_back(Slot{Exchange(context_, std::move(id), flow)});
     to_announce_.push_back(index);
     return index;
 }
@@ -261,6 +277,7 @@ Hello Session::hello() const {
     hello.patterns = patterns_.list();
     hello.is_once = options_.is_once;
     hello.document_max = options_.document_max;
+    hello.access = options_.access;
     return hello;
 }
 
@@ -350,6 +367,7 @@ std::vector<DocumentStatus> Session::documents() const {
                             slot.is_in_step,
                             slot.is_acknowledged,
                             exchange.is_refused(),
+                            exchange.has_untaken(),
                             exchange.changes_sent(),
                             exchange.changes_received(),
                             slot.bytes_sent,

@@ -2,9 +2,10 @@
 /// The sync protocol, wire version 1, between two peers: a state machine without I/O, thread or
 /// clock. Messages that came and the time go in; messages to send and events are pulled out.
 ///
-/// A document takes part if the patterns of both sides want it. What a session keeps of a slow link
-/// is which documents the other side may lack something of, never bytes: so the owner pulls a
-/// message only while its link has room for one.
+/// A document takes part if the patterns of both sides want it, each side shows it to the other,
+/// and one at least takes the other's changes of it. What a session keeps of a slow link is which
+/// documents the other side may lack something of, never bytes: so the owner pulls a message only
+/// while its link has room for one.
 ///
 /// A secure channel (session/channel.h) stands between this class and the link: who the other side
 /// is, the version and the features were settled there.
@@ -38,6 +39,8 @@ struct Options {
     std::uint64_t features = kFeatures;
     /// Documents wanted; empty wants all. See Patterns.
     std::vector<std::string> patterns;
+    /// What the other side may read and write here.
+    Access access;
     /// Ends the session when both have the same, durable on both sides.
     bool is_once = false;
     /// Documents that the other side may announce.
@@ -58,6 +61,7 @@ struct PeerInfo {
     std::string name;
     std::vector<std::string> patterns;
     bool is_once = false;
+    Access access;  ///< What this side may read and write there.
 };
 
 /// @par Memory
@@ -134,6 +138,8 @@ class Session {
 
     void end(const std::optional<Error>& error, bool is_theirs, std::string text);
     void list_documents();
+    bool takes_part(std::string_view id) const noexcept;
+    Flow flow_of(std::string_view id) const noexcept;
     Index add_document(std::string id);
     void update(Index index);
     Hello hello() const;

@@ -66,13 +66,20 @@ void MessageWriter::write_frontier(const Frontier& frontier) {
 }
 
 void MessageWriter::write(const Hello& message, Bytes& out) {
-    EnvelopeWriter writer = begin(out, MessageType::hello, 4);
+    const bool is_limited = !message.access.is_all();
+    EnvelopeWriter writer = begin(out, MessageType::hello, is_limited ? 6 : 4);
+    const auto write_patterns = [&writer](const std::vector<std::string>& patterns) {
+        writer.array(patterns.size());
+        for (const std::string& pattern : patterns)
+            writer.text(pattern);
+    };
     writer.text(message.name);
-    writer.array(message.patterns.size());
-    for (const std::string& pattern : message.patterns)
-        writer.text(pattern);
+    write_patterns(message.patterns);
     writer.integer(message.is_once ? 1 : 0);
     writer.integer(message.document_max);
+    if (!is_limited) return;
+    write_patterns(message.access.reads);
+    write_patterns(message.access.writes);
 }
 
 void MessageWriter::write(const Have& message, Bytes& out) {

@@ -79,7 +79,9 @@ TEST(ChannelTest, BothSidesKnowOneAnotherBeforeAMessageIsSaid) {
 
 TEST(ChannelTest, ItsBytesAreThoseOfTheVectors) {
     const Vectors vectors("channel-1/records.hex");
-    ChannelPair pair;
+    ChannelOptions options;
+    options.features = kLiveFeature;
+    ChannelPair pair(options, options);
     std::size_t number = 0;
     const auto carry = [&](ChannelEnd& from, ChannelEnd& to, const std::string& name) {
         ASSERT_EQ(from.outbox.size(), 1U) << name;
