@@ -76,6 +76,8 @@ struct TrustArguments {
     Verb verb = Verb::list;
     DeviceKey key;
     std::string name;
+    std::vector<std::string> reads, writes;  ///< Empty: everything.
+    bool is_reader = false;                  ///< Writes nothing.
 };
 
 struct DemoArguments {

@@ -224,7 +224,10 @@ class CommandLine {
                              "Exchange documents with a peer until both have the same",
                              "tcp://127.0.0.1:7701 'ops/*'",
                              [this] { return run_sync(common_, sync_); });
-        sync->add_option("URL", sync_.url, "tcp://HOST:PORT of a running peer")->required();
+        sync->add_option("URL",
+                         sync_.url,
+                         "tcp://HOST:PORT of a running peer; with #KEY no other may answer")
+            ->required();
         sync->add_option("PATTERN", sync_.patterns, "Documents, such as 'ops/*'; none: all");
         sync->add_option("--timeout", sync_.timeout_s, "Seconds to wait at most")
             ->type_name("S")
@@ -232,11 +235,13 @@ class CommandLine {
             ->default_val(30);
         CLI::App* peer = add("peer",
                              "Run until stopped, in step with other peers",
-                             "--listen tcp://127.0.0.1:7701",
+                             "--open --listen tcp://127.0.0.1:7701",
                              [this] { return run_peer(common_, peer_); });
         peer->add_option("--listen", peer_.listen, "Accept links here; port 0 picks one")
             ->type_name("URL");
-        peer->add_option("--connect", peer_.connect, "Keep a link to this peer")->type_name("URL");
+        peer->add_option(
+                "--connect", peer_.connect, "Keep a link to this peer; URL#KEY: to no other")
+            ->type_name("URL");
         peer->add_option("--name", peer_.name, "What others call this peer");
         peer->add_option_function<std::vector<std::string>>(
                 "--allow",
@@ -244,9 +249,12 @@ class CommandLine {
                     for (const std::string& key : keys)
                         peer_.allow.push_back(device_key("--allow", key));
                 },
-                "Let this key in, beside those that the store trusts, and no other")
+                "Let this key in, beside those that the store trusts")
             ->type_name("KEY");
-        peer->add_flag("--open", peer_.is_open, "Let every key in");
+        peer->add_flag("--open",
+                       peer_.is_open,
+                       "Let every key in; without it and --allow only those that the store "
+                       "trusts: `joinery trust`");
         peer->add_option("--config", peer_.config, "A TOML file with these and more, see below")
             ->type_name("FILE");
         peer->footer(peer->get_footer() + "\n\n" + kConfigHelp);
@@ -260,6 +268,15 @@ class CommandLine {
         using Verb = TrustArguments::Verb;
         CLI::App* add = verb(trust, "add", "Let a key in; `joinery id` there prints it", Verb::add);
         add->add_option("--name", trust_.name, "What this store calls it")->type_name("NAME");
+        add->add_option("--read",
+                        trust_.reads,
+                        "Documents that it may have, as `ops/*`; without it every one")
+            ->type_name("PATTERN");
+        CLI::Option* writes =
+            add->add_option(
+                   "--write", trust_.writes, "Those of them that it may change; without it all")
+                ->type_name("PATTERN");
+        add->add_flag("--read-only", trust_.is_reader, "It may change none")->excludes(writes);
         CLI::App* remove = verb(trust, "remove", "Let a key in no more", Verb::remove);
         for (CLI::App* command : {add, remove}) {
             command

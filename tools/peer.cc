@@ -27,15 +27,25 @@ void say(const Common& common, const std::string& what, const std::string& value
     print_line(common.json ? JsonObject().text(what, value).str() : what + " " + value);
 }
 
-/// Who may connect; none where the store's own list says it all.
-std::function<bool(const LinkRequest&)> admission(const PeerArguments& arguments) {
-    if (arguments.is_open) {
-        return [](const LinkRequest&) { return true; };
-    }
-    if (arguments.allow.empty()) return {};
-    return [allow = arguments.allow](const LinkRequest& request) {
-        return request.is_trusted || std::ranges::count(allow, request.device) != 0;
+/// Who may connect; none where the store's own list says it all. What the list says of a key
+/// stands.
+std::function<std::optional<Access>(const LinkRequest&)> admission(const PeerArguments& arguments) {
+    if (!arguments.is_open && arguments.allow.empty()) return {};
+    return [arguments](const LinkRequest& request) -> std::optional<Access> {
+        if (request.granted) return request.granted;
+        const bool is_allowed =
+            arguments.is_open || std::ranges::count(arguments.allow, request.device) != 0;
+        return is_allowed ? std::optional(Access()) : std::nullopt;
     };
+}
+
+/// Says so where nobody can connect.
+void warn_if_closed(Peer& peer, const PeerArguments& arguments) {
+    if (arguments.listen.empty() || arguments.is_open || !arguments.allow.empty()) return;
+    const auto list = peer.trusted();
+    if (!list || !list->empty()) return;
+    std::cerr << "joinery: nobody is let in yet: `joinery trust add KEY` lets one in, --open "
+                 "everybody\n";
 }
 
 }  // namespace
@@ -66,6 +76,7 @@ int run_peer(const Common& common, const PeerArguments& given) {
         const auto done = peer->connect(url);
         if (!done) return report(url, done.error());
     }
+    warn_if_closed(*peer, arguments);
     say(common, "key", to_hex(peer->status().device.view()));
     std::cout.flush();
     const bool is_terminal = isatty(STDERR_FILENO) == 1;

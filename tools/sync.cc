@@ -1,32 +1,29 @@
 #include "tools/common.h"
 
 #include <chrono>
-#include <optional>
 
 namespace joinery::tools {
+namespace {
+
+/// What is not equal on both sides because this store's key may not write it there.
+int report_untaken(const std::string& url, const std::vector<std::string>& documents) {
+    const std::size_t more = documents.size() - 1;
+    return report(url,
+                  "changes of " + one_line(documents.front()) +
+                      (more == 0 ? "" : " and " + count_of(more, "other document")) +
+                      " stay here: this store's key may read it there, but not write it");
+}
+
+}  // namespace
 
 int run_sync(const Common& common, const SyncArguments& arguments) {
-    // The other side's key, if this store's list says no to it.
-    std::optional<DeviceKey> refused;
-    Options options;
-    options.authorize = [&refused](const LinkRequest& request) {
-        if (!request.is_let_in) refused = request.device;
-        return request.is_let_in;
-    };
-    auto peer = open_peer(common, true, std::move(options));
+    auto peer = open_peer(common, true);
     if (!peer) return kFailed;
     const auto timeout = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::duration<double>(arguments.timeout_s));
     const auto report_of = peer->sync(arguments.url, arguments.patterns, timeout);
-    peer.reset();  // Its threads write `refused`.
-    if (!report_of && refused) {
-        const std::string key = to_hex(refused->view());
-        return report(arguments.url,
-                      "the peer there has the key " + key +
-                          ", which this store does not trust; to trust it: joinery trust add " +
-                          key);
-    }
     if (!report_of) return report(arguments.url, report_of.error());
+    if (!report_of->untaken.empty()) return report_untaken(arguments.url, report_of->untaken);
     if (common.json) {
         print_line(JsonObject()
                        .number("documents", report_of->document_count)

@@ -35,21 +35,11 @@ std::optional<asio::ip::tcp::endpoint> literal_endpoint(const Url& url) {
     return asio::ip::tcp::endpoint(address, url.port.value_or(0));
 }
 
-Result<TcpEndpoints> keep_loopback(TcpEndpoints endpoints) {
-    std::erase_if(endpoints,
-                  [](const auto& endpoint) { return !endpoint.address().is_loopback(); });
-    if (endpoints.empty()) {
-        return fail(Errc::unsupported,
-                    "for now Joinery speaks on loopback only; "
-                    "use 127.0.0.1, [::1] or localhost");
-    }
-    return endpoints;
-}
-
-TcpEndpoints endpoints_of(const asio::ip::tcp::resolver::results_type& results) {
+Result<TcpEndpoints> endpoints_of(const asio::ip::tcp::resolver::results_type& results) {
     TcpEndpoints endpoints;
     for (const auto& entry : results)
         endpoints.push_back(entry.endpoint());
+    if (endpoints.empty()) return fail(Errc::not_found, "the host has no address");
     return endpoints;
 }
 

@@ -26,10 +26,7 @@ std::string port_text(const Url& url);
 /// The endpoint that @p url spells as an address; nothing if its host is a name to look up.
 std::optional<asio::ip::tcp::endpoint> literal_endpoint(const Url& url);
 
-/// Those of @p endpoints that may be used for now: loopback. `unsupported` if none is.
-Result<TcpEndpoints> keep_loopback(TcpEndpoints endpoints);
-
-/// The endpoints of a look-up.
-TcpEndpoints endpoints_of(const asio::ip::tcp::resolver::results_type& results);
+/// The endpoints of a look-up; `not_found` if there are none.
+Result<TcpEndpoints> endpoints_of(const asio::ip::tcp::resolver::results_type& results);
 
 }  // namespace joinery::transport::detail

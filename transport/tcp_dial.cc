@@ -62,14 +62,14 @@ void TcpDial::resolve(const Url& url) {
                                     const asio::ip::tcp::resolver::results_type& results) {
             if (!self->on_link_) return;
             if (error) return self->finish(make_error(error, Action::resolve));
-            self->connect_to(endpoints_of(results));
+            auto endpoints = endpoints_of(results);
+            if (!endpoints) return self->finish(endpoints.error());
+            self->connect_to(*std::move(endpoints));
         });
 }
 
 void TcpDial::connect_to(TcpEndpoints endpoints) {
-    auto allowed = keep_loopback(std::move(endpoints));
-    if (!allowed) return finish(allowed.error());
-    endpoints_ = *std::move(allowed);
+    endpoints_ = std::move(endpoints);
     try_next();
 }
 

@@ -16,7 +16,7 @@
 
 namespace joinery::transport::detail {
 
-/// Looks the host up, tries its loopback addresses in order, and answers once.
+/// Looks the host up, tries its addresses in order, and answers once.
 class TcpDial : public std::enable_shared_from_this<TcpDial> {
   public:
     TcpDial(const asio::any_io_executor& executor,

@@ -50,8 +50,7 @@ Result<TcpEndpoints> TcpTransport::resolve_now(const Url& url) const {
 
 Result<std::unique_ptr<Listener>> TcpTransport::listen(std::string_view text, OnLink on_link) {
     JOINERY_TRY(const Url url, parse_tcp_url(text));
-    JOINERY_TRY(TcpEndpoints found, resolve_now(url));
-    JOINERY_TRY(const TcpEndpoints endpoints, keep_loopback(std::move(found)));
+    JOINERY_TRY(const TcpEndpoints endpoints, resolve_now(url));
     auto acceptor = std::make_shared<TcpAcceptor>(executor_, options_, std::move(on_link));
     JOINERY_TRY_VOID(acceptor->bind(endpoints.front()));
     acceptor->accept_more();

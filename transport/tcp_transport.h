@@ -1,6 +1,6 @@
 /// @file
 /// Links over TCP: `tcp://HOST:PORT`, HOST a name, an IPv4 address or an IPv6 address in brackets.
-/// For now loopback only. The only header of transport/ with Asio that others include.
+/// The only header of transport/ with Asio that others include.
 #pragma once
 
 #include "base/link.h"

@@ -1,5 +1,7 @@
 #include "transport/url.h"
 
+#include <asio/ip/address.hpp>
+
 #include <algorithm>
 
 namespace joinery::transport {
@@ -133,6 +135,13 @@ std::string format_url(const Url& url) {
     }
     text += url.path;
     return text;
+}
+
+bool is_loopback(std::string_view host) {
+    if (host == "localhost") return true;
+    asio::error_code error;
+    const asio::ip::address address = asio::ip::make_address(std::string(host), error);
+    return !error && address.is_loopback();
 }
 
 bool has_scheme(std::string_view text, std::string_view scheme) noexcept {

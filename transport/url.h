@@ -36,6 +36,10 @@ Result<Url> parse_url(std::string_view text);
 /// The text of @p url; parse_url() of it gives @p url again.
 std::string format_url(const Url& url);
 
+/// Whether @p host, of a Url, is this machine whoever is asked: an address of loopback, or
+/// `localhost`.
+bool is_loopback(std::string_view host);
+
 /// Whether @p text begins with `scheme://`, in any case; the rest may be anything.
 ///
 /// @param scheme  Lower case.

@@ -95,10 +95,9 @@ class Transport {
     virtual bool accepts(std::string_view url) const = 0;
     /// Binds @p url and calls @p on_link for each Link that arrives, or with the Error when the
     /// system could not take one (the Listener keeps trying). `malformed` for a URL that does not
-    /// parse, `unsupported` for another scheme or an address that is not loopback,
-    /// `not_found` for an unknown host name, `io` when the address is taken or may not be
-    /// bound.
-    /// Resolves a host name before it returns, so an address is the better choice.
+    /// parse, `unsupported` for another scheme, `not_found` for an unknown host name, `io` when the
+    /// address is taken or may not be bound. Resolves a host name before it returns, so an address
+    /// is the better choice.
     virtual Result<std::unique_ptr<Listener>> listen(std::string_view url, OnLink on_link) = 0;
     /// Dials @p url; @p on_link is called once, with the Link or the Error: those of listen(), or
     /// `disconnected` where trying again later may help.

@@ -1,6 +1,7 @@
 #include "engine/engine.h"
 
 #include "engine/trust.h"
+#include "transport/url.h"
 
 namespace joinery::detail {
 
@@ -43,11 +44,45 @@ void Engine::log(LogLevel level, std::string_view text) const {
     if (options_.log) options_.log(level, text);
 }
 
-Result<bool> Engine::admits(LinkRequest request) const {
-    JOINERY_TRY(const Standing standing, standing_of(core_->store(), request.device));
-    request.is_trusted = standing.is_trusted || request.device == core_->device();
-    request.is_let_in = request.is_trusted || standing.is_list_empty;
-    return options_.authorize ? options_.authorize(request) : request.is_let_in;
+Result<std::optional<Access>> Engine::admits(LinkRequest request) {
+    JOINERY_TRY(request.granted, access_of(core_->store(), request.device));
+    if (!request.granted && request.device == core_->device()) request.granted = Access();
+    request.is_trusted = request.granted.has_value();
+    Meeting meeting;
+    if (!request.granted && request.is_dialled) {
+        JOINERY_TRY(meeting, meet(request));
+        request.has_changed = meeting.known.has_value();
+        if (!request.has_changed) request.granted = Access();
+    }
+    if (options_.authorize) request.granted = options_.authorize(request);
+    if (request.granted && meeting.is_first) note_answer(request);
+    if (request.granted || !request.has_changed) return request.granted;
+    log(LogLevel::error,
+        std::string(request.url) + ": the key " + to_hex(request.device.view()) +
+            " answers, at first it was " + to_hex(meeting.known->view()) +
+            "; where that is right, `joinery trust remove` of the first one forgets it");
+    return fail(Errc::untrusted, "another key answers there than at first");
+}
+
+/// Whether who answers where this peer dialled is whom it meant: the key that was given with the
+/// URL, or the one that answered there first. Programs of this machine come and go under one
+/// address, and nobody else can answer there.
+Result<Engine::Meeting> Engine::meet(const LinkRequest& request) const {
+    const auto url = transport::parse_url(request.url);
+    if (request.is_named || !url || transport::is_loopback(url->host)) return Meeting();
+    JOINERY_TRY(const auto known, key_at(core_->store(), request.url));
+    if (!known) return Meeting{true, {}};
+    return *known == request.device ? Meeting() : Meeting{false, known};
+}
+
+/// On the writer's strand: a store may take its time to write.
+void Engine::note_answer(const LinkRequest& request) {
+    strands_.writer.post([this, at = std::string(request.url), device = request.device] {
+        const auto noted = note_key_at(core_->store(), at, device);
+        if (noted) return;
+        log(LogLevel::warning,
+            at + ": its key could not be noted: " + std::string(noted.error().what));
+    });
 }
 
 void Engine::committed(const Core::Changed& changed) {

@@ -47,7 +47,14 @@ class Engine {
 
     void log(LogLevel level, std::string_view text) const;
     /// On the links' strand.
-    Result<bool> admits(LinkRequest request) const;
+    Result<std::optional<Access>> admits(LinkRequest request);
+    /// Who answers where this peer dialled.
+    struct Meeting {
+        bool is_first = false;           ///< That anybody does.
+        std::optional<DeviceKey> known;  ///< Who did at first, where it was another.
+    };
+    Result<Meeting> meet(const LinkRequest& request) const;
+    void note_answer(const LinkRequest& request);
     /// On the writer's strand.
     void committed(const Core::Changed& changed);
 

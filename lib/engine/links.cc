@@ -86,9 +86,28 @@ Result<std::string> Links::listen(std::string_view url) {
 
 Links::Handle Links::add(std::string url, bool is_dialled) {
     connections_.push_back(std::make_shared<Connection>());
+    connections_.back()->address = url;
     connections_.back()->url = std::move(url);
     connections_.back()->is_dialled = is_dialled;
     return connections_.back();
+}
+
+Result<Links::Handle> Links::add_dialled(std::string url) {
+    const std::size_t mark = url.find('#');
+    std::optional<DeviceKey> expected;
+    if (mark != std::string::npos) {
+        expected.emplace();
+        if (!parse_hex(std::string_view(url).substr(mark + 1), expected->bytes)) {
+            return fail(Errc::malformed,
+                        "what follows the # of a URL is a key of 64 hexadecimal digits",
+                        mark + 1);
+        }
+    }
+    if (transport_for(url) == nullptr) return no_transport();
+    const Handle connection = add(std::move(url), true);
+    if (mark != std::string::npos) connection->address.resize(mark);
+    connection->expected = expected;
+    return connection;
 }
 
 template <class Verb>
@@ -101,8 +120,7 @@ auto Links::with(const Handle& connection, Verb verb) {
 }
 
 Result<void> Links::keep_connected(std::string url) {
-    if (transport_for(url) == nullptr) return no_transport();
-    const Handle connection = add(std::move(url), true);
+    JOINERY_TRY(const Handle connection, add_dialled(std::move(url)));
     connection->keep = true;
     dial(connection);
     return {};
@@ -130,7 +148,9 @@ void Links::sync(std::string url,
                  std::vector<std::string> patterns,
                  std::chrono::milliseconds timeout,
                  OnSynced done) {
-    const Handle connection = add(std::move(url), true);
+    const auto added = add_dialled(std::move(url));
+    if (!added) return done(added.error());
+    const Handle connection = *added;
     connection->patterns = std::move(patterns);
     connection->is_once = true;
     connection->on_synced = std::move(done);
@@ -144,18 +164,13 @@ void Links::sync(std::string url,
 
 void Links::dial(const Handle& connection) {
     connection->state = LinkState::connecting;
-    Transport* transport = transport_for(connection->url);
-    if (transport == nullptr) {
-        const Error error = no_transport();
-        strand_.post(with(connection, [this, error](const Handle& it) { ended(it, error); }));
-        return;
-    }
+    Transport* transport = transport_for(connection->address);
     const auto answered = [this](const Handle& it, Result<std::unique_ptr<Link>> link) {
         if (it->is_ending) return;  // Too late: the link ends as it came.
         if (!link) return ended(it, link.error());
         attach(it, *std::move(link));
     };
-    transport->connect(connection->url, with(connection, answered));
+    transport->connect(connection->address, with(connection, answered));
 }
 
 void Links::attach(const Handle& connection, std::unique_ptr<Link> link) {
@@ -164,6 +179,7 @@ void Links::attach(const Handle& connection, std::unique_ptr<Link> link) {
                                           : session::ChannelOptions::Role::listener;
     channel.instance = instance_;
     channel.is_kept = connection->keep;
+    channel.expected = connection->expected;
     connection->link = std::make_unique<SecureLink>(
         std::move(link), identity_, random_, clock_, options_.patience, channel);
     SecureLink::Events events;
@@ -259,6 +275,9 @@ SyncReport Links::report_of(const Connection& connection) const {
     report.sent_count = counters.changes_sent;
     report.received_size = connection.link->received_size();
     report.sent_size = connection.link->sent_size();
+    for (session::DocumentStatus& document : connection.session->documents()) {
+        if (document.has_untaken) report.untaken.push_back(std::move(document.id));
+    }
     return report;
 }
 

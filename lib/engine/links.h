@@ -28,9 +28,9 @@ class Links {
     struct Options {
         std::string name;
         LinkOptions patience;
-        /// Whether who is at the other end of a link may come in; an Error where that cannot be
-        /// known now.
-        std::function<Result<bool>(const LinkRequest&)> admits;
+        /// What who is at the other end of a link may read and write here; none where it may not
+        /// come in at all, an Error where that cannot be known now.
+        std::function<Result<std::optional<Access>>(const LinkRequest&)> admits;
         std::function<void(LogLevel, std::string)> log;
     };
     using OnSynced = std::function<void(Result<SyncReport>)>;
@@ -53,7 +53,7 @@ class Links {
 
     Result<std::string> listen(std::string_view url);
     /// Dials, and dials again when the link breaks; `unsupported` where no transport knows the
-    /// scheme.
+    /// scheme, `malformed` for a key at its end that is none.
     Result<void> keep_connected(std::string url);
     /// Ends the link to @p url that keep_connected() keeps, and dials it no more.
     Result<void> drop(std::string_view url);
@@ -78,7 +78,9 @@ class Links {
     using Run = std::pair<DeviceKey, session::PeerInstance>;
     /// One link with its session, or the wish for one.
     struct Connection {
-        std::string url;
+        std::string url;      ///< As it was given.
+        std::string address;  ///< The same without a key.
+        std::optional<DeviceKey> expected;
         bool is_dialled = false;  ///< By this side.
         bool keep = false;        ///< Dial again when it ends.
         std::chrono::milliseconds retry_delay{0};
@@ -86,6 +88,7 @@ class Links {
         /// Once the other side is known and let in.
         std::unique_ptr<session::Session> session;
         std::optional<Run> other_side;  ///< Once it has proved who it is.
+        Access access;                  ///< What it may do here, once it was let in.
         bool is_kept = false;           ///< By whoever dialled it.
         /// To whom another link is kept instead of this one, while that is so.
         std::optional<Run> twin;
@@ -105,6 +108,8 @@ class Links {
     using Handle = std::shared_ptr<Connection>;
 
     Handle add(std::string url, bool is_dialled);
+    /// As add(), for what is to be dialled: takes the key off @p url.
+    Result<Handle> add_dialled(std::string url);
     void arrived(std::unique_ptr<Link> link);
     /// @p verb with @p connection, if that is still there when it is called.
     template <class Verb>
@@ -118,8 +123,9 @@ class Links {
     /// Ends this link or another where there are two to one peer.
     void keep_one(const Handle& connection);
     void end_twin(const Handle& connection);
-    /// Ends the links of those who are no longer let in.
+    /// Ends the links of those who are no longer let in, or may do something else than before.
     void turn_out();
+    void turn_away(const Handle& connection, const Error& why);
     void pump(const Handle& connection);
     void take_events(const Handle& connection);
     void ended(const Handle& connection, const Result<void>& how);

@@ -20,8 +20,6 @@ std::string host_of(std::string_view url) {
     return parts ? parts->host : std::string(url);
 }
 
-bool is_loopback(std::string_view host) { return host.starts_with("127.") || host == "::1"; }
-
 }  // namespace
 
 void Links::arrived(std::unique_ptr<Link> link) {
@@ -34,7 +32,8 @@ void Links::arrived(std::unique_ptr<Link> link) {
         ++all;
         if (host_of(connection->url) == host) ++of_host;
     }
-    if (all >= kHandshakesMax || (of_host >= kHandshakesOfHostMax && !is_loopback(host))) {
+    if (all >= kHandshakesMax ||
+        (of_host >= kHandshakesOfHostMax && !transport::is_loopback(host))) {
         log(LogLevel::warning, "too many links from " + remote + " at once: one was cut");
         return;
     }
@@ -46,19 +45,15 @@ void Links::admit(const Handle& connection, const session::ChannelPeer& peer) {
     connection->other_side.emplace(peer.device, peer.instance);
     connection->is_kept = connection->is_dialled ? connection->keep : peer.is_kept;
     const auto admits = options_.admits(request_of(*connection));
-    if (!admits) {
-        connection->closing = true;
-        connection->link->close(admits.error());
-        return;
-    }
+    if (!admits) return turn_away(connection, admits.error());
     if (!*admits) {
         log(LogLevel::warning,
             connection->url + ": its key " + to_hex(peer.device.view()) + " is not let in");
-        connection->closing = true;
-        connection->link->close(fail(Errc::untrusted, "this key is not let in"));
-        return;
+        return turn_away(connection, fail(Errc::untrusted, "this key is not let in"));
     }
+    connection->access = **admits;
     session::Options options;
+    options.access = connection->access;
     options.name = options_.name;
     options.features = peer.features;
     options.patterns = connection->patterns;
@@ -77,7 +72,12 @@ Links::Handle Links::find_kept(const Run& run, const Connection& except) const {
 }
 
 LinkRequest Links::request_of(const Connection& connection) const {
-    return {connection.other_side->first, connection.url, connection.is_dialled};
+    LinkRequest request;
+    request.device = connection.other_side->first;
+    request.url = connection.address;
+    request.is_dialled = connection.is_dialled;
+    request.is_named = connection.expected.has_value();
+    return request;
 }
 
 void Links::keep_one(const Handle& connection) {
@@ -94,19 +94,27 @@ void Links::keep_one(const Handle& connection) {
 }
 
 void Links::end_twin(const Handle& connection) {
-    connection->closing = true;
-    connection->link->close(fail(Errc::conflict, "there is another link between these two"));
+    turn_away(connection, fail(Errc::conflict, "there is another link between these two"));
 }
 
 void Links::turn_out() {
     for (const Handle& connection : connections_) {
         if (!connection->session || connection->closing) continue;
         const auto admits = options_.admits(request_of(*connection));
-        if (admits.value_or(true)) continue;
+        if (!admits || (*admits && **admits == connection->access)) continue;
+        if (*admits) {
+            turn_away(connection,
+                      fail(Errc::disconnected, "what this key may read and write has changed"));
+            continue;
+        }
         log(LogLevel::warning, connection->url + ": its key is no longer let in");
-        connection->closing = true;
-        connection->link->close(fail(Errc::untrusted, "this key is no longer let in"));
+        turn_away(connection, fail(Errc::untrusted, "this key is no longer let in"));
     }
+}
+
+void Links::turn_away(const Handle& connection, const Error& why) {
+    connection->closing = true;
+    connection->link->close(why);
 }
 
 }  // namespace joinery::detail

@@ -2,7 +2,13 @@
 
 #include <chrono>
 
-namespace joinery::detail {
+namespace joinery {
+
+std::optional<Access> let_everybody_in(const LinkRequest& request) {
+    return request.granted.value_or(Access());
+}
+
+namespace detail {
 namespace {
 
 using std::chrono::milliseconds;
@@ -43,4 +49,5 @@ Result<void> check_options(const Options& options) {
     return {};
 }
 
-}  // namespace joinery::detail
+}  // namespace detail
+}  // namespace joinery

@@ -121,8 +121,8 @@ class StoreCheck {
             if (!item) break;
             const std::string_view key = as_text(item->key);
             const bool is_device = key == kDeviceSeedKey;
-            if (is_trust_key(item->key)) {
-                check_trusted(*item);
+            if (is_trust_key(item->key) || is_answer_key(item->key)) {
+                check_key_record(*item);
                 continue;
             }
             if (!is_device && key != kNextDocumentKey) {
@@ -151,12 +151,19 @@ class StoreCheck {
         return {};
     }
 
-    void check_trusted(const TableScan::Item& item) {
+    void check_key_record(const TableScan::Item& item) {
         if (!item.value) return add_meta("a trusted key fails its checksum", kRemedyTrust);
-        const auto peer = decode_trusted(item.key, *item.value);
-        if (peer) return;
-        const bool is_newer = peer.error().code == Errc::unsupported;
-        add_meta(std::string(peer.error().what), is_newer ? kRemedyUpdate : kRemedyTrust);
+        Result<void> decoded;
+        if (is_trust_key(item.key)) {
+            const auto peer = decode_trusted(item.key, *item.value);
+            if (!peer) decoded = peer.error();
+        } else {
+            const auto answer = decode_answer(*item.value);
+            if (!answer) decoded = answer.error();
+        }
+        if (decoded) return;
+        const bool is_newer = decoded.error().code == Errc::unsupported;
+        add_meta(std::string(decoded.error().what), is_newer ? kRemedyUpdate : kRemedyTrust);
     }
 
     void add_meta(std::string what, const char* remedy) {

@@ -4,10 +4,14 @@
 
 namespace joinery::session {
 
-bool Access::shows(std::string_view id) const noexcept { return matches_any(reads, id); }
+bool is_everything(const Access& access) { return access == Access(); }
 
-bool Access::takes(std::string_view id) const noexcept {
-    return shows(id) && matches_any(writes, id);
+bool shows(const Access& access, std::string_view id) noexcept {
+    return matches_any(access.reads, id);
+}
+
+bool takes(const Access& access, std::string_view id) noexcept {
+    return shows(access, id) && matches_any(access.writes, id);
 }
 
 Result<void> check_access(const Access& access) {

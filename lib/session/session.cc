@@ -17,7 +17,7 @@ Session::Session(Host& host, Options options)
         end(fail(Errc::malformed, "name that is too long or not UTF-8"), false, {});
     } else if (const auto access = check_access(options_.access); !access) {
         end(access.error(), false, {});
-    } else if (!options_.access.is_all() && (options_.features & kAccessFeature) == 0) {
+    } else if (!is_everything(options_.access) && (options_.features & kAccessFeature) == 0) {
         end(fail(Errc::unsupported, "the other side knows no limits of what it may read and write"),
             false,
             {});
@@ -188,13 +188,13 @@ void Session::list_documents() {
 }
 
 Flow Session::flow_of(std::string_view id) const noexcept {
-    return {options_.access.takes(id), peer_->access.takes(id)};
+    return {takes(options_.access, id), takes(peer_->access, id)};
 }
 
 /// Nothing that is not shown to the other side makes a difference to it, whether it exists or not.
 bool Session::takes_part(std::string_view id) const noexcept {
     if (!patterns_.wants(id) || !their_patterns_.wants(id)) return false;
-    if (!options_.access.shows(id) || !peer_->access.shows(id)) return false;
+    if (!shows(options_.access, id) || !shows(peer_->access, id)) return false;
     const Flow flow = flow_of(id);
     return flow.takes || flow.gives;
 }

@@ -66,7 +66,7 @@ void MessageWriter::write_frontier(const Frontier& frontier) {
 }
 
 void MessageWriter::write(const Hello& message, Bytes& out) {
-    const bool is_limited = !message.access.is_all();
+    const bool is_limited = !is_everything(message.access);
     EnvelopeWriter writer = begin(out, MessageType::hello, is_limited ? 6 : 4);
     const auto write_patterns = [&writer](const std::vector<std::string>& patterns) {
         writer.array(patterns.size());

@@ -81,7 +81,7 @@ TEST_F(Dashboards, ImportSyncAndExportEqual) {
         }
         ASSERT_TRUE(peer->flush().has_value());
     }
-    Running server({"--store", path("a"), "peer", "--listen", "tcp://127.0.0.1:0"});
+    Running server({"--store", path("a"), "peer", "--open", "--listen", "tcp://127.0.0.1:0"});
     const std::string url = server.wait_for("listening ");
     const Json moved = Json::parse(output("b", {"sync", url, "--json"}));
     EXPECT_EQ(moved.at("documents"), sources.size());

@@ -30,6 +30,7 @@ class PeerTest : public testing::Test {
         auto store = open_store(directory_ / name);
         EXPECT_TRUE(store.has_value());
         Options options;
+        options.authorize = let_everybody_in;
         options.name = name;
         auto peer = Peer::open(*std::move(store), std::move(options));
         EXPECT_TRUE(peer.has_value());
@@ -179,6 +180,7 @@ TEST_F(PeerTest, OpeningFromASnapshotGivesTheSame) {
     {
         auto store = open_store(directory_ / "a");
         Options options;
+        options.authorize = let_everybody_in;
         options.snapshot_interval = 8;
         const auto peer = *Peer::open(*std::move(store), std::move(options));
         auto document = *peer->document("d");
@@ -276,6 +278,7 @@ TEST_F(PeerTest, WhatLostIsReadableUntilALaterPutCoversIt) {
 TEST_F(PeerTest, OptionsThatAreNotWithinTheirLimitsAreRefused) {
     const auto refused = [&](const std::function<void(Options&)>& change) {
         Options options;
+        options.authorize = let_everybody_in;
         change(options);
         const auto peer = Peer::open(*open_store(directory_ / "options"), std::move(options));
         return !peer && peer.error().code == Errc::over_limit;

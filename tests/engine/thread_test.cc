@@ -18,6 +18,7 @@ class PeerThreads : public testing::Test {
   protected:
     std::unique_ptr<Peer> open(persist::MemoryDisk& disk) {
         Options options;
+        options.authorize = let_everybody_in;
         options.snapshot_interval = 20;
         return *Peer::open(*persist::open_memory_store(disk, system_random()), std::move(options));
     }

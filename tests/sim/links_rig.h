@@ -14,12 +14,15 @@ namespace joinery::sim {
 
 class LinksTest : public testing::Test {
   protected:
-    LinksTest() {
+    /// Whom both let in; nothing: whom their stores trust.
+    explicit LinksTest(
+        std::function<std::optional<Access>(const LinkRequest&)> authorize = let_everybody_in) {
         for (std::size_t i = 0; i < 2; ++i) {
             ProcessSetup setup;
             setup.host = i == 0 ? "a" : "b";
             setup.random_seed = i;
             setup.may_turn_away = true;
+            setup.authorize = authorize;
             processes_[i] = std::make_unique<Process>(
                 setup, now_, disks_[i], network_, [](const std::string& what) {
                     ADD_FAILURE() << what;
@@ -33,14 +36,12 @@ class LinksTest : public testing::Test {
                 strand.run_one();
         }
     }
-    void sync() {
-        a().engine().links().sync("mem://b",
-                                  {},
-                                  std::chrono::milliseconds(100),
-                                  [this](const Result<SyncReport>& report) {
-                                      ++answer_count_;
-                                      answer_ = report;
-                                  });
+    void sync(const std::string& url = "mem://b") {
+        a().engine().links().sync(
+            url, {}, std::chrono::milliseconds(100), [this](const Result<SyncReport>& report) {
+                ++answer_count_;
+                answer_ = report;
+            });
     }
     /// Runs all that can happen without time going on.
     void settle() {
@@ -58,9 +59,9 @@ class LinksTest : public testing::Test {
         }
     }
     /// Within its time limit; flushes take a few steps. Whether it was answered well.
-    bool can_sync() {
+    bool can_sync(const std::string& url = "mem://b") {
         answer_.reset();
-        sync();
+        sync(url);
         pass(std::chrono::milliseconds(90), std::chrono::milliseconds(1));
         pass(std::chrono::seconds(2));
         return answer_.has_value() && answer_->has_value();

@@ -15,8 +15,9 @@ bool is_expected(std::string_view text) {
         "a snapshot could not be made: the disk",
         "a snapshot could not be made: the store failed earlier",
     };
-    return std::ranges::any_of(kExpected,
-                               [&](std::string_view start) { return text.starts_with(start); });
+    const auto begins = [&](std::string_view start) { return text.starts_with(start); };
+    return std::ranges::any_of(kExpected, begins) ||
+           text.find("its key could not be noted: the ") != std::string_view::npos;
 }
 
 }  // namespace
@@ -43,6 +44,7 @@ void Process::start() {
     options.snapshot_interval = setup_.snapshot_interval;
     options.clock = &clock_;
     options.random = &random_;
+    options.authorize = setup_.authorize;
     options.log = [this](LogLevel level, std::string_view text) { log(level, text); };
     std::vector<std::unique_ptr<Transport>> transports;
     transports.push_back(network_.make_transport(setup_.host));
@@ -112,6 +114,7 @@ void Process::log(LogLevel level, std::string_view text) {
     const bool is_renewal = text.find("of this store's own actor") != std::string_view::npos;
     if (setup_.may_be_put_back && is_renewal) return;
     const bool is_turned_away = text.find(" let in") != std::string_view::npos ||
+                                text.find("; where that is right,") != std::string_view::npos ||
                                 text.find("too many links") != std::string_view::npos;
     if (setup_.may_turn_away && is_turned_away) return;
     const bool is_fork = text.find("an actor has two histories") != std::string_view::npos;

@@ -22,6 +22,21 @@ struct Strange {
 
 class StrangersTest : public LinksTest {
   protected:
+    StrangersTest() : LinksTest({}) {}
+    void trust_a(Access access = {}) {
+        ASSERT_TRUE(
+            detail::trust_peer(store_of_b(), {a().core().device(), "a", access}).has_value());
+    }
+    /// One change of @p id at @p process.
+    void change(Process& process, const std::string& id, std::int64_t value) {
+        ASSERT_NE(process.open(id, true), nullptr);
+        ASSERT_TRUE(process.documents()
+                        .at(id)
+                        .core->transact([&](Tx& tx) { return tx.set("/x", Value(value)); }, "")
+                        .has_value());
+        settle();
+        pass(std::chrono::milliseconds(20), std::chrono::milliseconds(1));
+    }
     Strange& dial_b() {
         Strange& strange = *strangers_.emplace_back(std::make_unique<Strange>());
         stranger_->connect("mem://b", [&](Result<std::unique_ptr<Link>> link) {
@@ -36,6 +51,9 @@ class StrangersTest : public LinksTest {
         });
         settle();
         return strange;
+    }
+    static std::optional<Digest> digest_of(Process& process, const std::string& id) {
+        return process.core().open_document(id, false).value()->digest();
     }
     std::size_t links_of_b() { return b().engine().links().status().size(); }
     Store& store_of_b() { return b().core().store(); }
@@ -76,32 +94,80 @@ TEST_F(StrangersTest, OneAddressCannotTakeAllHandshakes) {
     EXPECT_EQ(links_of_b(), 16U);
     for (std::size_t i = 0; i < strangers_.size(); ++i)
         EXPECT_EQ(strangers_[i]->closed.has_value(), i >= 16) << i;
+    trust_a();
     EXPECT_TRUE(can_sync()) << "others are served meanwhile";
     pass(6s);
     EXPECT_EQ(links_of_b(), 0U);
 }
 
 TEST_F(StrangersTest, WhoIsNotTrustedHearsOfNoDocumentAndIsToldWhy) {
-    ASSERT_NE(b().open("d", true), nullptr);
-    ASSERT_TRUE(b().documents()
-                    .at("d")
-                    .core->transact([](Tx& tx) { return tx.set("/x", Value(std::int64_t{1})); }, "")
-                    .has_value());
-    settle();
-    DeviceKey other;
-    other.bytes.fill(7);
-    ASSERT_TRUE(detail::trust_peer(store_of_b(), {other, "somebody else"}).has_value());
+    change(b(), "d", 1);
     EXPECT_FALSE(can_sync());
     ASSERT_TRUE(answer_.has_value());
     EXPECT_EQ(answer_->error().code, Errc::untrusted);
     EXPECT_TRUE(a().core().documents().empty());
-    ASSERT_TRUE(detail::trust_peer(store_of_b(), {a().core().device(), ""}).has_value());
+    trust_a();
     EXPECT_TRUE(can_sync());
     EXPECT_EQ(a().core().documents(), std::vector<std::string>{"d"});
 }
 
+TEST_F(StrangersTest, AKeyReadsAndWritesWhatTheListSays) {
+    change(b(), "open/d", 1);
+    change(b(), "secret", 1);
+    trust_a({{"open/*"}, {}});
+    EXPECT_TRUE(can_sync());
+    EXPECT_EQ(a().core().documents(), std::vector<std::string>{"open/d"});
+    EXPECT_TRUE((*answer_)->untaken.empty());
+    change(a(), "open/d", 2);
+    EXPECT_TRUE(can_sync());
+    EXPECT_EQ((*answer_)->untaken, std::vector<std::string>{"open/d"});
+    EXPECT_NE(digest_of(a(), "open/d"), digest_of(b(), "open/d"));
+    // A link that stands begins anew where the list says something else.
+    ASSERT_TRUE(a().engine().links().keep_connected("mem://b").has_value());
+    pass(3s);
+    trust_a({{"open/*"}, {"open/d"}});
+    pass(10s);
+    EXPECT_EQ(digest_of(a(), "open/d"), digest_of(b(), "open/d"));
+    EXPECT_EQ(a().engine().links().status()[0].state, LinkState::online);
+}
+
+TEST_F(StrangersTest, WhereThisPeerDialsTheKeyThatAnsweredFirstIsTheOnlyOne) {
+    trust_a();
+    EXPECT_TRUE(can_sync());
+    Store& store = a().core().store();
+    EXPECT_EQ(detail::key_at(store, "mem://b").value(), b().core().device());
+    DeviceKey other;
+    other.bytes.fill(7);
+    // As if somebody else had answered at first.
+    ASSERT_TRUE(detail::distrust_peer(store, b().core().device()).has_value());
+    ASSERT_TRUE(detail::note_key_at(store, "mem://b", other).has_value());
+    EXPECT_FALSE(can_sync());
+    EXPECT_EQ(answer_->error().code, Errc::untrusted);
+    EXPECT_NE(answer_->error().what.find("another key"), std::string_view::npos);
+    // Trust says more than where a key was met.
+    ASSERT_TRUE(detail::trust_peer(store, {b().core().device()}).has_value());
+    EXPECT_TRUE(can_sync());
+    ASSERT_TRUE(detail::distrust_peer(store, b().core().device()).has_value());
+    EXPECT_FALSE(can_sync());
+    ASSERT_TRUE(detail::distrust_peer(store, other).has_value());
+    EXPECT_TRUE(can_sync());
+    EXPECT_EQ(detail::distrust_peer(store, other).error().code, Errc::not_found);
+}
+
+// Bad input 11.
+TEST_F(StrangersTest, AKeyThatWasGivenWithTheUrlIsTheOnlyOne) {
+    trust_a();
+    const std::string key = to_hex(b().core().device().view());
+    EXPECT_TRUE(can_sync("mem://b#" + key));
+    EXPECT_FALSE(can_sync("mem://b#" + std::string(64, '7')));
+    EXPECT_EQ(answer_->error().code, Errc::untrusted);
+    EXPECT_FALSE(can_sync("mem://b#7"));
+    EXPECT_EQ(answer_->error().code, Errc::malformed);
+    EXPECT_EQ(a().engine().links().keep_connected("mem://b#zz").error().code, Errc::malformed);
+}
+
 TEST_F(StrangersTest, WhoIsNoLongerTrustedIsTurnedOut) {
-    ASSERT_TRUE(detail::trust_peer(store_of_b(), {a().core().device(), "a"}).has_value());
+    trust_a();
     ASSERT_TRUE(a().engine().links().keep_connected("mem://b").has_value());
     settle();
     pass(2s);

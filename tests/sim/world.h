@@ -44,6 +44,7 @@ class World {
     };
     explicit World(std::uint64_t seed, Options options);
     explicit World(std::uint64_t seed) : World(seed, Options()) {}
+    ~World() { processes_.clear(); }  // What ends with them is still noted.
 
     /// Runs the whole story of the seed: several rounds of trouble, each ending in a checkpoint.
     void run();

@@ -13,7 +13,7 @@ class ChainTest : public ContractTest {
     std::unique_ptr<Running> serve(const std::string& store,
                                    const std::string& listen,
                                    const std::string& connect = {}) const {
-        Arguments arguments{"--store", path(store), "peer", "--listen", listen};
+        Arguments arguments{"--store", path(store), "peer", "--open", "--listen", listen};
         if (!connect.empty()) arguments.insert(arguments.end(), {"--connect", connect});
         return std::make_unique<Running>(arguments);
     }

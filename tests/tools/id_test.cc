@@ -55,7 +55,7 @@ TEST_F(IdTest, AStoreThatWasPutBackWholeFindsOutFromOthers) {
     const auto image = image_of("a");
     const auto before = id("a");
     output("a", {"set", "d", "/y", "2"});
-    Running peer({"--store", path("b"), "peer", "--listen", "tcp://127.0.0.1:0"});
+    Running peer({"--store", path("b"), "peer", "--open", "--listen", "tcp://127.0.0.1:0"});
     const std::string url = peer.wait_for("listening ");
     output("a", {"sync", url});
     put_back(image);

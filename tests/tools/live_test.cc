@@ -31,7 +31,7 @@ TEST_F(LiveProgram, GoToAnotherStoreWithASync) {
     output("a", {"set", "--live", "d", "/load", "3"});
     // Who asks has them when its sync ends; that it gave them nobody confirms.
     const auto take = [&](const char* to, const char* from) {
-        Running peer({"--store", path(from), "peer", "--listen", "tcp://127.0.0.1:0"});
+        Running peer({"--store", path(from), "peer", "--open", "--listen", "tcp://127.0.0.1:0"});
         output(to, {"sync", peer.wait_for("listening ")});
         EXPECT_EQ(peer.end(SIGTERM), 0);
     };

@@ -96,7 +96,7 @@ TEST_F(ContractTest, OutputThatCannotBeWrittenIsAnError) {
 TEST_F(ContractTest, AStoreThatAKilledProcessHadOpenGoesOn) {
     output_here({"set", "d", "/a", "1"});
     {
-        Running peer({"--store", path("s"), "peer", "--listen", "tcp://127.0.0.1:0"});
+        Running peer({"--store", path("s"), "peer", "--open", "--listen", "tcp://127.0.0.1:0"});
         peer.wait_for("key ");
         EXPECT_EQ(peer.end(SIGKILL), 128 + SIGKILL);
     }
@@ -107,11 +107,17 @@ TEST_F(ContractTest, AStoreThatAKilledProcessHadOpenGoesOn) {
 
 TEST_F(ContractTest, ACommandWorksWhileAPeerServesTheStoreAndItsRemoteGetsTheChange) {
     output_here({"set", "ops/main", "/a", "1"});
-    Running server({"--store", path("s"), "peer", "--listen", "tcp://127.0.0.1:0"});
+    Running server({"--store", path("s"), "peer", "--open", "--listen", "tcp://127.0.0.1:0"});
     const std::string url = server.wait_for("listening ");
     server.wait_for("key ");
-    Running follower(
-        {"--store", path("t"), "peer", "--listen", "tcp://127.0.0.1:0", "--connect", url});
+    Running follower({"--store",
+                      path("t"),
+                      "peer",
+                      "--open",
+                      "--listen",
+                      "tcp://127.0.0.1:0",
+                      "--connect",
+                      url});
     const std::string follower_url = follower.wait_for("listening ");
     follower.wait_for("key ");
     output_here({"set", "ops/main", "/a", "2", "-m", "beside the peer"});
@@ -133,7 +139,8 @@ TEST_F(ContractTest, ACommandWorksWhileAPeerServesTheStoreAndItsRemoteGetsTheCha
 TEST_F(ContractTest, SyncSaysWhatItMovedAndRefusesWhatItCannot) {
     output_here({"set", "ops/main", "/a", "1"});
     output_here({"set", "lab/one", "/a", "1"});
-    Running server({"--store", path("s"), "--json", "peer", "--listen", "tcp://127.0.0.1:0"});
+    Running server(
+        {"--store", path("s"), "--json", "peer", "--open", "--listen", "tcp://127.0.0.1:0"});
     const std::string url =
         Json::parse(server.next_line().value_or("{}")).at("listening").get<std::string>();
     EXPECT_EQ(Json::parse(server.next_line().value_or("{}")).count("key"), 1U);
@@ -196,8 +203,9 @@ TEST_F(ContractTest, EveryExampleOfTheHelpWorksWhenPasted) {
         run_example(command);
     const Arguments peer_line = examples(run_program({"peer", "--help"}).out);
     ASSERT_EQ(peer_line.size(), 1U);
-    EXPECT_EQ(peer_line.front(), "joinery peer --listen tcp://127.0.0.1:7701");
-    Running peer({"--store", path("ops.joinery"), "peer", "--listen", "tcp://127.0.0.1:0"});
+    EXPECT_EQ(peer_line.front(), "joinery peer --open --listen tcp://127.0.0.1:7701");
+    Running peer(
+        {"--store", path("ops.joinery"), "peer", "--open", "--listen", "tcp://127.0.0.1:0"});
     const std::string url = peer.wait_for("listening ");
     run_example("sync", url.substr(url.rfind(':') + 1));
     run_example("demo");

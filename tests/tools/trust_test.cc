@@ -27,7 +27,8 @@ TEST_F(TrustTest, TheListIsKeptAndPrinted) {
     EXPECT_EQ(json_here({"trust", "add", two}), (Json{{"trusted", two}}));
     EXPECT_EQ(output_here({"trust", "list"}), two + "\n" + one + " kiosk 3");
     EXPECT_EQ(json_here({"trust", "list"}),
-              (Json{{{"key", two}, {"name", ""}}, {{"key", one}, {"name", "kiosk 3"}}}));
+              (Json{{{"key", two}, {"name", ""}, {"reads", {"*"}}, {"writes", {"*"}}},
+                    {{"key", one}, {"name", "kiosk 3"}, {"reads", {"*"}}, {"writes", {"*"}}}}));
     output_here({"trust", "add", two, "--name", "hub"});
     EXPECT_EQ(output_here({"trust", "list"}), two + " hub\n" + one + " kiosk 3");
     EXPECT_EQ(output_here({"trust", "remove", one}), one + " may connect no more");
@@ -40,9 +41,8 @@ TEST_F(TrustTest, TheListIsKeptAndPrinted) {
     EXPECT_NE(output_here({"verify"}).find("no damage"), std::string::npos);
 }
 
-TEST_F(TrustTest, APeerServesThoseItsStoreTrustsAsSoonAsItDoes) {
+TEST_F(TrustTest, NobodyIsLetInBeforeTheOwnerSaysSo) {
     output_here({"set", "d", "/a", "1"});
-    output_here({"trust", "add", std::string(64, 'a')});
     Running server(serve({}));
     const std::string url = server.wait_for("listening ");
     expect_refused(on("t", {"sync", url}), 1, "joinery trust add");
@@ -50,14 +50,42 @@ TEST_F(TrustTest, APeerServesThoseItsStoreTrustsAsSoonAsItDoes) {
     output_here({"trust", "add", key_of("t")});
     output("t", {"sync", url});
     EXPECT_EQ(output("t", {"show", "d", "/a"}), "1");
-    // The other way round: the one that dials has a list, too.
-    output("t", {"trust", "add", std::string(64, 'b')});
-    expect_refused(on("t", {"sync", url}), 1, "joinery trust add " + key_of("s"));
-    output("t", {"trust", "add", key_of("s")});
-    output("t", {"sync", url});
     output_here({"trust", "remove", key_of("t")});
     expect_refused(on("t", {"sync", url}), 1, "joinery trust add");
     EXPECT_EQ(server.end(SIGTERM), 0);
+}
+
+TEST_F(TrustTest, AKeyMayReadAndWriteLessThanEverything) {
+    output_here({"set", "ops/d", "/a", "1"});
+    output_here({"set", "secret", "/a", "1"});
+    const std::string key = key_of("t");
+    EXPECT_EQ(output_here({"trust", "add", key, "--read", "ops/*", "--read-only"}),
+              key + " may connect: reads ops/*, writes nothing");
+    EXPECT_EQ(output_here({"trust", "list"}), key + " (reads ops/*, writes nothing)");
+    EXPECT_EQ(json_here({"trust", "list"}).at(0).at("writes"), Json::array());
+    wrong_usage({"trust", "add", key, "--write", "a", "--read-only"}, "exclude");
+    refused({"trust", "add", key, "--read", std::string(1025, 'x')}, "1 KiB");
+    Running server(serve({"--open"}));
+    const std::string url = server.wait_for("listening ");
+    output("t", {"sync", url});
+    EXPECT_EQ(Json::parse(output("t", {"ls", "--json"})).size(), 1U);
+    output("t", {"set", "ops/d", "/b", "2"});
+    expect_refused(on("t", {"sync", url}), 1, "changes of ops/d stay here");
+    EXPECT_EQ(json_here({"show", "ops/d"}), (Json{{"a", 1}}));
+    output_here({"trust", "add", key, "--write", "ops/d"});
+    output("t", {"sync", url});
+    EXPECT_EQ(json_here({"show", "ops/d"}), (Json{{"a", 1}, {"b", 2}}));
+    EXPECT_NE(output_here({"verify"}).find("no damage"), std::string::npos);
+}
+
+TEST_F(TrustTest, NobodyElseMayAnswerWhereAKeyIsGiven) {
+    output_here({"set", "d", "/a", "1"});
+    Running server(serve({"--open"}));
+    const std::string url = server.wait_for("listening ");
+    expect_refused(on("t", {"sync", url + "#" + std::string(64, 'a')}),
+                   1,
+                   "another key than the one expected");
+    output("t", {"sync", url + "#" + key_of("s")});
 }
 
 TEST_F(TrustTest, AllowAndOpenSayItForOneRun) {
@@ -68,7 +96,6 @@ TEST_F(TrustTest, AllowAndOpenSayItForOneRun) {
         output("t", {"sync", url});
         expect_refused(on("u", {"sync", url}), 1, "does not let this peer's key in");
     }
-    output_here({"trust", "add", std::string(64, 'a')});
     Running server(serve({"--open"}));
     output("u", {"sync", server.wait_for("listening ")});
 }

@@ -109,7 +109,7 @@ TEST_F(VerifyProgram, ChecksABackupAndWhatIsRestoredFromIt) {
 }
 
 TEST_F(VerifyProgram, ChecksAStoreThatAPeerServesAndOneWhosePeerWasKilled) {
-    Running peer({"--store", path("store"), "peer", "--listen", "tcp://127.0.0.1:0"});
+    Running peer({"--store", path("store"), "peer", "--open", "--listen", "tcp://127.0.0.1:0"});
     peer.wait_for("key ");
     for (int i = 0; i < 3; ++i) {
         output("store", {"inc", "ops/main", "/visits"});

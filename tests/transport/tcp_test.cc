@@ -243,29 +243,14 @@ Error connect_error(TcpRig& rig, std::string_view url) {
     return error.value_or(fail(Errc::io, "no answer"));
 }
 
-TEST(TcpAddress, OnlyLoopbackIsSpoken) {
+TEST(TcpAddress, AnyAddressOfThisMachineCanBeBoundAndNoOther) {
     TcpRig rig;
-    for (const std::string_view url : {"tcp://0.0.0.0:0",
-                                       "tcp://[::]:0",
-                                       "tcp://192.0.2.1:7000",
-                                       "tcp://10.0.0.1:7000",
-                                       "tcp://128.0.0.1:7000",
-                                       "tcp://126.255.255.255:7000",
-                                       "tcp://[fe80::1]:7000",
-                                       "tcp://[::2]:7000",
-                                       "tcp://[::ffff:127.0.0.1]:7000",
-                                       "tcp://255.255.255.255:1"}) {
-        const auto listener = rig.transport().listen(url, [](auto) {});
-        ASSERT_FALSE(listener) << url;
-        for (const Error& error : {listener.error(), connect_error(rig, url)}) {
-            EXPECT_EQ(error.code, Errc::unsupported) << url;
-            EXPECT_NE(error.what.find("for now Joinery speaks on "
-                                      "loopback only"),
-                      std::string_view::npos)
-                << error.what;
-        }
-    }
-    EXPECT_TRUE(rig.transport().listen("tcp://127.0.0.2:0", [](auto) {}));
+    for (const std::string_view url : {"tcp://0.0.0.0:0", "tcp://127.0.0.2:0"})
+        EXPECT_TRUE(rig.transport().listen(url, [](auto) {})) << url;
+    // An address that is nobody's (RFC 5737).
+    const auto listener = rig.transport().listen("tcp://192.0.2.1:0", [](auto) {});
+    ASSERT_FALSE(listener);
+    EXPECT_EQ(listener.error().code, Errc::io);
 }
 
 TEST(TcpAddress, ATcpUrlNeedsAPortAndHasNoPath) {

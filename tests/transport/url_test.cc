@@ -110,5 +110,18 @@ TEST(Url, SchemesAreToldApartWithoutParsing) {
     EXPECT_FALSE(has_scheme("", "tcp"));
 }
 
+TEST(Url, LoopbackIsAnAddressAndNotANameThatLooksLikeOne) {
+    for (const std::string_view host : {"127.0.0.1", "127.9.8.7", "::1", "localhost"})
+        EXPECT_TRUE(is_loopback(host)) << host;
+    for (const std::string_view host : {"127.0.0.1.example.com",
+                                        "127.example.com",
+                                        "localhost.example.com",
+                                        "10.0.0.1",
+                                        "::2",
+                                        "0.0.0.0",
+                                        ""})
+        EXPECT_FALSE(is_loopback(host)) << host;
+}
+
 }  // namespace
 }  // namespace joinery::transport

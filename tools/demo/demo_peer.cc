@@ -141,6 +141,7 @@ int run_demo_peer(const Common& common, const PeerArguments& arguments) {
     Common at_once = common;
     at_once.log = nullptr;
     Options options;
+    options.authorize = let_everybody_in;
     options.name = arguments.name;
     const auto peer = open_peer(at_once, true, std::move(options));
     if (!peer) return kFailed;

@@ -2,6 +2,7 @@
 /// A peer: one store, its documents and its links to other peers.
 #pragma once
 
+#include "base/access.h"
 #include "base/bytes.h"
 #include "base/env.h"
 #include "base/result.h"
@@ -43,7 +44,8 @@ inline constexpr std::size_t kTrustedPeersMax = 65536;
 /// A device that a store's owner lets in.
 struct TrustedPeer {
     DeviceKey device;
-    std::string name;  ///< What the owner calls it; may be empty.
+    std::string name{};  ///< What the owner calls it; may be empty.
+    Access access{};     ///< What it may read and write.
     friend bool operator==(const TrustedPeer&, const TrustedPeer&) = default;
 };
 
@@ -52,11 +54,17 @@ struct LinkRequest {
     DeviceKey device;
     std::string_view url;
     bool is_dialled = false;  ///< By this peer.
+    bool is_named = false;    ///< Its key was given with the URL that was dialled.
+    /// This peer dialled, and at first another key answered there.
+    bool has_changed = false;
     /// Whether the store trusts the key, or it is the store's own: a copy's of it.
     bool is_trusted = false;
-    /// What is answered without Options::authorize.
-    bool is_let_in = false;
+    /// What is answered without Options::authorize; none: it is not let in.
+    std::optional<Access> granted;
 };
+
+/// For Options::authorize: lets everybody in, whom the store does not limit to do everything.
+std::optional<Access> let_everybody_in(const LinkRequest& request);
 
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
 
@@ -98,12 +106,14 @@ struct Options {
     LinkOptions links;
     /// Runs the app's callbacks; empty: a thread of the peer's own.
     std::function<void(std::function<void()>)> executor;
-    /// Says who may exchange documents with this peer. Asked when the other side of a link has
-    /// proved its key, and again about once a second, so that who is no longer let in is turned
-    /// out. On the peer's thread of links; must not block, nor call the peer. Empty: those whom
-    /// the store trusts (Peer::trust); while it trusts nobody, everybody, since links are of this
-    /// machine alone.
-    std::function<bool(const LinkRequest&)> authorize;
+    /// Says who may exchange which documents with this peer; none: the link ends. Asked when the
+    /// other side of a link has proved its key, and again about once a second: who is no longer
+    /// let in is turned out, and where something else is answered than before the link begins
+    /// anew. On the peer's thread of links; must not block, nor call the peer. Empty:
+    /// LinkRequest::granted. Of those who dial, that lets in whom the store trusts (Peer::trust)
+    /// and nobody else; where this peer dials, also who answers there for the first time, and from
+    /// then on no other (docs/secure-channel.md 4).
+    std::function<std::optional<Access>(const LinkRequest&)> authorize;
     /// Called from the peer's threads; must not block. Empty: nothing is logged.
     std::function<void(LogLevel, std::string_view)> log;
     /// Where time and randomness come from; must outlive the peer. Null: the system's.
@@ -150,7 +160,9 @@ struct PeerStatus {
 struct SyncReport {
     std::uint64_t document_count = 0;
     std::uint64_t received_count = 0, sent_count = 0;  ///< Changes.
-    std::uint64_t received_size = 0, sent_size = 0;    ///< Bytes.
+    /// Documents with changes here that the other side lacks and does not take from this peer.
+    std::vector<std::string> untaken;
+    std::uint64_t received_size = 0, sent_size = 0;  ///< Bytes.
 };
 
 /// @par Thread safety
@@ -174,22 +186,28 @@ class Peer {
     /// Waits until every change made before the call is durable.
     virtual Result<void> flush() = 0;
 
-    /// Accepts links at @p url (tcp://127.0.0.1:0 picks a port); the URL really bound.
+    /// Accepts links at @p url (tcp://127.0.0.1:0 picks a port, tcp://0.0.0.0:7700 takes links of
+    /// other machines); the URL really bound. Who may come in: Options::authorize.
     virtual Result<std::string> listen(std::string_view url) = 0;
     /// Keeps a link to @p url, dialling again when it breaks. `unsupported` for an unknown scheme.
+    /// With `#KEY` at its end, 64 hexadecimal digits, nobody else may answer there; `malformed` for
+    /// another KEY.
     virtual Result<void> connect(std::string_view url) = 0;
     /// Ends the link to @p url that connect() keeps, and dials it no more; `not_found` without one.
     virtual Result<void> disconnect(std::string_view url) = 0;
-    /// Dials @p url, exchanges the documents that match @p patterns (globs; none: all) until
-    /// neither side lacks anything, and hangs up. `disconnected`, or `busy` after @p timeout.
+    /// Dials @p url, as connect(), exchanges the documents that match @p patterns (globs; none:
+    /// all) until neither side lacks anything, and hangs up. `disconnected`, or `busy` after @p
+    /// timeout.
     virtual Result<SyncReport> sync(std::string_view url,
                                     std::vector<std::string> patterns,
                                     std::chrono::milliseconds timeout) = 0;
 
     /// Lets @p peer in from now on, in every process of the store; durable on return. Also gives
-    /// one that is let in another name. `over_limit`, `malformed` for the name; the store's.
+    /// one that is let in another name or access. `over_limit`, `malformed` for the name and the
+    /// patterns; the store's.
     virtual Result<void> trust(const TrustedPeer& peer) = 0;
-    /// Lets it in no more; links to it end within about a second. `not_found`; the store's.
+    /// Lets it in no more, and forgets where it answered; links to it end within about a second.
+    /// `not_found`; the store's.
     virtual Result<void> distrust(const DeviceKey& device) = 0;
     /// Those who are let in, by key.
     virtual Result<std::vector<TrustedPeer>> trusted() = 0;
