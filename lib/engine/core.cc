@@ -101,6 +101,11 @@ std::vector<std::shared_ptr<DocumentCore>> Core::open_documents() const {
     return out;
 }
 
+std::size_t Core::open_count() const {
+    const std::lock_guard lock(mutex_);
+    return documents_.size();
+}
+
 // --- As whom we write ----------------------------------------------------------------------------
 
 void Core::log(LogLevel level, const std::string& text) const {

@@ -49,6 +49,8 @@ class Core : public session::Host {
     /// stored. One thread at a time. On an Error everything stays pending.
     Result<Changed> commit();
     bool has_pending() const;
+    /// Documents in memory. Any thread.
+    std::size_t open_count() const;
     /// Whether another process wrote to the store since the last commit() of ours.
     bool others_wrote() const;
 

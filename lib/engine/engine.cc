@@ -28,6 +28,8 @@ Result<std::unique_ptr<Engine>> Engine::open(std::unique_ptr<Store> store,
         Links::Options{own.name, own.links, admits, log},
         std::move(transports));
     Writer::Options writer_options;
+    writer_options.clock = own.clock;
+    writer_options.metrics = &engine->write_metrics_;
     writer_options.flush_interval = own.flush_interval;
     writer_options.poll_interval = own.poll_interval;
     writer_options.on_changed = [raw](const Core::Changed& changed) { raw->committed(changed); };
@@ -83,6 +85,16 @@ void Engine::note_answer(const LinkRequest& request) {
         log(LogLevel::warning,
             at + ": its key could not be noted: " + std::string(noted.error().what));
     });
+}
+
+std::vector<Metric> Engine::metrics() const {
+    std::vector<Metric> out;
+    out.push_back(gauge_metric("joinery_documents_open",
+                               "Documents that are in memory.",
+                               static_cast<double>(core_->open_count())));
+    write_metrics_.add_to(out);
+    links_->add_metrics(out);
+    return out;
 }
 
 void Engine::committed(const Core::Changed& changed) {

@@ -40,6 +40,8 @@ class Engine {
     Writer& writer() noexcept { return *writer_; }
     /// On its strand only.
     Links& links() noexcept { return *links_; }
+    /// What the peer counts. On the links' strand only.
+    std::vector<Metric> metrics() const;
 
   private:
     Engine(joinery::Options options, Strands strands)
@@ -60,6 +62,7 @@ class Engine {
 
     joinery::Options options_;
     Strands strands_;
+    WriteMetrics write_metrics_;
     std::unique_ptr<Core> core_;
     std::unique_ptr<Links> links_;
     std::unique_ptr<Writer> writer_;

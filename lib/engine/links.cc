@@ -292,6 +292,7 @@ void Links::ended(const Handle& connection, const Result<void>& how) {
     // A time limit and a broken link may both come.
     if (std::exchange(connection->is_ending, true)) return;
     if (!how) {
+        metrics_.ended.note(how.error().code);
         const bool is_news = connection->error != how.error().what;
         if (is_news && connection->keep && is_for_good(how.error())) {
             log(LogLevel::warning, connection->url + ": " + std::string(how.error().what));
@@ -313,6 +314,7 @@ void Links::let_go(const Handle& connection) {
         ended_received_size_ += connection->link->received_size();
         ended_sent_size_ += connection->link->sent_size();
     }
+    if (connection->session) ended_counters_ += connection->session->counters();
     connection->link.reset();
     connection->session.reset();
     connection->handshake_timer.reset();
@@ -370,6 +372,10 @@ void Links::tick() {
             dial(connection);
         }
         if (connection->link && !connection->is_ending) connection->link->on_time(now);
+        if (connection->link) {
+            const auto trip = connection->link->take_round_trip();
+            if (trip) metrics_.round_trips.note(*trip);
+        }
         if (!connection->session || connection->closing) continue;
         connection->session->on_time(now);
         pump(connection);

@@ -4,6 +4,7 @@
 
 #include "base/env.h"
 #include "base/link.h"
+#include "engine/metrics.h"
 #include "engine/secure_link.h"
 #include "engine/strand.h"
 #include "joinery/peer.h"
@@ -24,6 +25,15 @@ namespace joinery::detail {
 /// @par Thread safety
 /// Every call on the strand, but for construction, and destruction once the strand has ended.
 class Links {
+  private:
+    struct LinkMetrics {
+        std::uint64_t arrived_count = 0;      ///< Links that others dialled.
+        std::uint64_t overrun_count = 0;      ///< Those of them that were too many at once.
+        std::uint64_t turned_away_count = 0;  ///< Whose key is not let in, or not any more.
+        ErrorCounts ended;
+        Durations round_trips;
+    };
+
   public:
     struct Options {
         std::string name;
@@ -68,6 +78,7 @@ class Links {
     void close();
 
     std::vector<LinkStatus> status() const;
+    void add_metrics(std::vector<Metric>& out) const;
     std::uint64_t divergence_count() const noexcept { return divergence_count_; }
     /// Bytes over all links, those that ended too.
     std::uint64_t received_size() const;
@@ -158,6 +169,8 @@ class Links {
     std::uint64_t divergence_count_ = 0;
     std::uint64_t ended_received_size_ = 0;  // By sessions that ended.
     std::uint64_t ended_sent_size_ = 0;
+    session::Counters ended_counters_;
+    LinkMetrics metrics_;
     bool closed_ = false;
 };
 

@@ -23,6 +23,7 @@ std::string host_of(std::string_view url) {
 }  // namespace
 
 void Links::arrived(std::unique_ptr<Link> link) {
+    ++metrics_.arrived_count;
     std::string remote = link->remote();
     const std::string host = host_of(remote);
     std::size_t all = 0, of_host = 0;
@@ -34,6 +35,7 @@ void Links::arrived(std::unique_ptr<Link> link) {
     }
     if (all >= kHandshakesMax ||
         (of_host >= kHandshakesOfHostMax && !transport::is_loopback(host))) {
+        ++metrics_.overrun_count;
         log(LogLevel::warning, "too many links from " + remote + " at once: one was cut");
         return;
     }
@@ -113,6 +115,7 @@ void Links::turn_out() {
 }
 
 void Links::turn_away(const Handle& connection, const Error& why) {
+    if (why.code == Errc::untrusted) ++metrics_.turned_away_count;
     connection->closing = true;
     connection->link->close(why);
 }

@@ -139,6 +139,10 @@ class PeerImpl : public Peer {
         return status;
     }
 
+    std::vector<Metric> metrics() override {
+        return on_io<std::vector<Metric>>([&] { return engine_->metrics(); });
+    }
+
   private:
     /// Runs @p body on the io thread and waits for its answer.
     template <class T, class Body>

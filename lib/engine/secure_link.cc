@@ -42,6 +42,7 @@ void SecureLink::take(ByteView message) {
     if (const auto token = channel_.take_pong()) {
         if (last_ping_ && static_cast<std::uint64_t>(last_ping_->count()) == *token) {
             round_trip_ = now - *last_ping_;
+            is_trip_new_ = true;
             is_probing_ = false;
         }
     }

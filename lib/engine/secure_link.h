@@ -69,6 +69,10 @@ class SecureLink {
     }
     /// How long the last answer took; none before the first.
     const std::optional<MonotonicTime>& round_trip() const noexcept { return round_trip_; }
+    /// The same, if it came since the last call.
+    std::optional<MonotonicTime> take_round_trip() noexcept {
+        return std::exchange(is_trip_new_, false) ? round_trip_ : std::nullopt;
+    }
     /// Bytes of all that went over the link, in records: what the transport adds is not counted.
     std::uint64_t received_size() const noexcept { return received_size_; }
     std::uint64_t sent_size() const noexcept { return sent_size_; }
@@ -99,6 +103,7 @@ class SecureLink {
     MonotonicTime answer_time_{};
     bool is_probing_ = false;
     std::optional<MonotonicTime> round_trip_;
+    bool is_trip_new_ = false;
     std::optional<MonotonicTime> over_since_;  // With records that the link has no room for.
 };
 

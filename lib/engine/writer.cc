@@ -41,11 +41,14 @@ void Writer::commit() {
     pending_ = false;
     Result<void> result;
     if (core_.has_pending() || core_.others_wrote()) {
+        const MonotonicTime begun = options_.clock->monotonic_now();
         const auto changed = core_.commit();
         if (changed) {
+            options_.metrics->commits.note(options_.clock->monotonic_now() - begun);
             options_.on_changed(*changed);
         } else {
             result = changed.error();
+            options_.metrics->failures.note(changed.error().code);
             options_.on_error(changed.error());
             pending_ = true;
             commit_timer_ = strand_.start_timer(kRetryDelay, [this] { commit(); });

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "engine/core.h"
+#include "engine/metrics.h"
 #include "engine/strand.h"
 
 #include <atomic>
@@ -16,6 +17,8 @@ namespace joinery::detail {
 class Writer {
   public:
     struct Options {
+        Clock* clock = nullptr;           ///< Must outlive the writer, as the metrics.
+        WriteMetrics* metrics = nullptr;  ///< Where commits are counted.
         std::chrono::milliseconds flush_interval;
         std::chrono::milliseconds poll_interval;
         /// Documents that a commit changed. On the strand.

@@ -43,6 +43,8 @@ struct Counters {
                   live_received = 0;     ///< Live values; received: those that were new.
     std::uint64_t messages_skipped = 0;  ///< Of optional types that are not known here.
     std::uint64_t divergences = 0, forks = 0, resyncs = 0, stalls = 0, refusals = 0;
+
+    Counters& operator+=(const Counters& more) noexcept;
 };
 
 /// One document of a session.

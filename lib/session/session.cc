@@ -27,6 +27,25 @@ Session::Session(Host& host, Options options)
     context_.has_live = (options_.features & kLiveFeature) != 0;
 }
 
+Counters& Counters::operator+=(const Counters& more) noexcept {
+    messages_sent += more.messages_sent;
+    messages_received += more.messages_received;
+    bytes_sent += more.bytes_sent;
+    bytes_received += more.bytes_received;
+    changes_sent += more.changes_sent;
+    changes_applied += more.changes_applied;
+    changes_duplicate += more.changes_duplicate;
+    live_sent += more.live_sent;
+    live_received += more.live_received;
+    messages_skipped += more.messages_skipped;
+    divergences += more.divergences;
+    forks += more.forks;
+    resyncs += more.resyncs;
+    stalls += more.stalls;
+    refusals += more.refusals;
+    return *this;
+}
+
 // --- In -----------------------------------------------------------------------------------------
 
 void Session::on_message(ByteView message, MonotonicTime now) {

@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "base/store.h"
 #include "joinery/document.h"
+#include "joinery/metrics.h"
 
 #include <chrono>
 #include <filesystem>
@@ -213,6 +214,8 @@ class Peer {
     virtual Result<std::vector<TrustedPeer>> trusted() = 0;
 
     virtual PeerStatus status() = 0;
+    /// What the peer has counted since it was opened, by name. Costs a walk over its links.
+    virtual std::vector<Metric> metrics() = 0;
     /// When the store took which incarnation, and why, oldest first: each is a fresh actor.
     virtual Result<std::vector<IncarnationChange>> incarnations() = 0;
 
