@@ -87,6 +87,7 @@ struct DemoArguments {
 };
 
 int run_ls(const Common& common);
+int run_outbox(const Common& common, const ShowArguments& arguments);
 int run_show(const Common& common, const ShowArguments& arguments);
 int run_export(const Common& common, const ShowArguments& arguments);
 int run_set(const Common& common, const EditArguments& arguments);

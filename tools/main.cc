@@ -130,6 +130,11 @@ class CommandLine {
 
     void reading() {
         add("ls", "List the documents", "", [this] { return run_ls(common_); });
+        CLI::App* outbox = add(
+            "outbox", "List what was made here and is on no other device yet", "ops/main", [this] {
+                return run_outbox(common_, show_);
+            });
+        outbox->add_option("DOC", show_.document, "A document's id; none: all");
         CLI::App* show = add("show",
                              "Print a value of a document as JSON, live values too",
                              "ops/main /panels --at '#1'",

@@ -19,6 +19,7 @@ std::string status_line(const PeerStatus& status) {
     }
     return std::to_string(online) + " of " + std::to_string(status.links.size()) +
            " links online, " + std::to_string(in_step) + " in step, " +
+           count_of(status.unacknowledged_count, "change") + " on no other device, " +
            std::to_string(status.divergence_count) + " divergence alarms";
 }
 

@@ -206,8 +206,10 @@ Result<Core::Changed> Core::commit() {
         document->flush_live();
     auto done = write_all(pending);
     if (!done) {
-        for (const auto& document : pending)
+        for (const auto& document : pending) {
             list(document);
+            document->outbox().put_back();
+        }
     }
     if (!std::exchange(has_absorbed_, false)) return done;
     // What others stored may be of our own actor. If no new one can be had now, the next local
@@ -249,7 +251,9 @@ Result<Core::Changed> Core::write_all(const Changed& pending) {
             if (absorbed) note_untold(document);
         }
         JOINERY_TRY(const bool wrote, document->write_pending(*writer, next_number));
-        if (wrote) written.push_back(document);
+        if (!wrote) continue;
+        written.push_back(document);
+        JOINERY_TRY_VOID(document->write_acknowledged(*writer));
     }
     if (written.empty()) {
         seen_commit_ = count_before;
@@ -267,6 +271,59 @@ Result<Core::Changed> Core::write_all(const Changed& pending) {
         note_untold(document);
     }
     return take_untold();
+}
+
+bool Core::acknowledged(std::string_view document,
+                        const DeviceKey& device,
+                        const session::Frontier& durable) {
+    std::shared_ptr<DocumentCore> core;
+    {
+        const std::lock_guard lock(mutex_);
+        const auto at = documents_.find(document);
+        if (at == documents_.end()) return false;
+        core = at->second;
+    }
+    return core->note_acknowledged(device, durable);
+}
+
+Result<void> Core::write_acknowledged() {
+    Changed due;
+    for (const auto& document : open_documents()) {
+        if (document->outbox().has_unstored()) due.push_back(document);
+    }
+    if (due.empty()) return {};
+    const auto done = write_acknowledged(due);
+    if (done) return done;
+    for (const auto& document : due)
+        document->outbox().put_back();
+    return done;
+}
+
+Result<void> Core::write_acknowledged(const Changed& due) {
+    JOINERY_TRY(const auto writer, store_->write());
+    // What others stored before is not of this commit: it stays to be heard of.
+    const std::uint64_t count_before = store_->commit_count();
+    bool is_any = false;
+    for (const auto& document : due) {
+        JOINERY_TRY(const bool wrote, document->write_acknowledged(*writer));
+        is_any = is_any || wrote;
+    }
+    if (!is_any) return {};
+    JOINERY_TRY_VOID(writer->commit());
+    if (seen_commit_ == count_before) seen_commit_ = count_before + 1;
+    return {};
+}
+
+std::uint64_t Core::unacknowledged_count() const {
+    std::uint64_t count = 0;
+    for (const auto& document : open_documents())
+        count += document->outbox_status().unacknowledged_count();
+    return count;
+}
+
+void Core::close_outboxes() {
+    for (const auto& document : open_documents())
+        document->outbox().close();
 }
 
 Result<std::size_t> Core::make_snapshots(std::uint64_t interval) {

@@ -58,6 +58,19 @@ class Core : public session::Host {
     /// document is held while one is made. One thread at a time; may run beside commit().
     Result<std::size_t> make_snapshots(std::uint64_t interval);
 
+    // --- Who else has what was made here --------------------------------------------------------
+    /// @p device has @p durable of @p document durable. Any thread. Whether there is something to
+    /// store of that.
+    bool acknowledged(std::string_view document,
+                      const DeviceKey& device,
+                      const session::Frontier& durable);
+    /// Stores it; changes that are stored take it along. One thread at a time, that of commit().
+    Result<void> write_acknowledged();
+    /// Of all documents in memory.
+    std::uint64_t unacknowledged_count() const;
+    /// Ends the waits for acknowledgements, for good.
+    void close_outboxes();
+
     // --- session::Host -------------------------------------------------------------------------
     std::vector<std::string> documents() const override;
     Result<session::DocumentPort*> find(std::string_view id) override;
@@ -78,6 +91,7 @@ class Core : public session::Host {
     Result<void> leave_actor(const Overtaken& overtaken);
     void log(LogLevel level, const std::string& text) const;
     Result<void> follow_others();
+    Result<void> write_acknowledged(const Changed& due);
     Result<Changed> write_all(const Changed& pending);
     void note_untold(const std::shared_ptr<DocumentCore>& document);
     Changed take_untold();

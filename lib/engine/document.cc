@@ -3,6 +3,11 @@
 #include "engine/document_core.h"
 
 namespace joinery {
+namespace {
+
+Error no_change() { return fail(Errc::not_found, "the receipt is of no change"); }
+
+}  // namespace
 
 Document::Document(std::shared_ptr<detail::DocumentCore> core) noexcept : core_(std::move(core)) {}
 
@@ -10,11 +15,31 @@ const std::string& Document::id() const noexcept { return core_->id(); }
 
 Result<Receipt> Document::transact(const std::function<Result<void>(Tx&)>& body,
                                    std::string_view message) {
-    return core_->transact(body, message);
+    JOINERY_TRY(Receipt receipt, core_->transact(body, message));
+    receipt.core = core_;
+    return receipt;
 }
 
 Result<Receipt> Document::init_once(const std::function<Result<void>(Tx&)>& body) {
-    return core_->init_once(body);
+    JOINERY_TRY(Receipt receipt, core_->init_once(body));
+    receipt.core = core_;
+    return receipt;
+}
+
+Result<ChangeStatus> Receipt::status() const {
+    if (!core || !changed) return no_change();
+    return core->change_status({actor, seq});
+}
+
+Result<void> Receipt::wait(std::size_t peers, std::chrono::milliseconds timeout) const {
+    if (!core || !changed) return no_change();
+    return core->outbox().wait({actor, seq}, peers, timeout);
+}
+
+Result<Plain> Receipt::original(std::string_view path) const {
+    if (!core || !changed) return no_change();
+    JOINERY_TRY(const Version before, core->version_before({actor, seq}));
+    return core->read_at(before, path);
 }
 
 Result<LiveRegister> Document::live(std::string_view path) const {
@@ -49,5 +74,15 @@ Result<std::vector<ChangeInfo>> Document::log(std::size_t limit, const Version& 
 }
 
 Result<DocumentStatus> Document::status() const { return core_->status(); }
+
+OutboxStatus Document::outbox() const { return core_->outbox_status(); }
+
+Result<ChangeStatus> Document::status_of(std::string_view path) const {
+    return core_->path_status(path);
+}
+
+Subscription Document::observe_outbox(std::function<void(const OutboxStatus&)> callback) {
+    return core_->observe_outbox(std::move(callback));
+}
 
 }  // namespace joinery

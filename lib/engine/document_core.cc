@@ -48,6 +48,7 @@ Result<std::shared_ptr<DocumentCore>> DocumentCore::open(
         core->look_for_own_fork();
         const auto live = core->load_live(reader, record->number);
         if (!live) return live.error();
+        JOINERY_TRY_VOID(core->load_acknowledged(reader, record->number));
         return core;
     }
     JOINERY_TRY(LoadedDocument found,
@@ -62,6 +63,7 @@ Result<std::shared_ptr<DocumentCore>> DocumentCore::open(
     JOINERY_TRY_VOID(core->load_seals(reader));
     const auto loaded = core->load_live(reader, record->number);
     if (!loaded) return loaded.error();
+    JOINERY_TRY_VOID(core->load_acknowledged(reader, record->number));
     return core;
 }
 
@@ -192,6 +194,7 @@ Result<bool> DocumentCore::absorb(StoreReader& reader) {
         JOINERY_TRY(const bool has_changes, absorb_changes(reader, record));
         const bool had_unstored = document_->live().has_unstored();
         JOINERY_TRY(const bool has_live, load_live(reader, record.number));
+        JOINERY_TRY_VOID(load_acknowledged(reader, record.number));
         // What came here and is stored by another process already is told as if it was stored here.
         is_changed = has_changes || has_live || (had_unstored && !document_->live().has_unstored());
         if (is_changed) is_to_tell = note_events(false);

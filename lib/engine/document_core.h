@@ -11,6 +11,7 @@
 #include "crdt/transaction.h"
 #include "engine/change_queue.h"
 #include "engine/forked_log.h"
+#include "engine/outbox.h"
 #include "engine/records.h"
 #include "joinery/document.h"
 #include "session/host.h"
@@ -91,6 +92,21 @@ class DocumentCore : public session::DocumentPort,
     /// @p value  Null: nothing (rule I5).
     Result<void> write_live(std::uint32_t map, std::string_view key, const Value* value);
 
+    // --- Who else has what was made here (any thread) ------------------------------------------
+    Result<ChangeStatus> change_status(const ChainMark& change) const;
+    Result<ChangeStatus> path_status(std::string_view path) const;
+    OutboxStatus outbox_status() const;
+    Outbox& outbox() noexcept { return outbox_; }
+    Subscription observe_outbox(std::function<void(const OutboxStatus&)> callback);
+    /// What the author of @p change had seen when it made it; `not_found`.
+    Result<Version> version_before(const ChainMark& change) const;
+    /// @p device has @p durable of the document durable, as it said itself.
+    /// @return Whether something is to be stored of that.
+    bool note_acknowledged(const DeviceKey& device, const session::Frontier& durable);
+    /// Puts what others acknowledged since into @p writer; whether there was anything. Where that
+    /// is not stored after all the outbox has to have it put back.
+    Result<bool> write_acknowledged(StoreWriter& writer);
+
     // --- For the writer thread -----------------------------------------------------------------
     /// Signs the live values written since the last call, and tells those who watch.
     void flush_live();
@@ -153,6 +169,12 @@ class DocumentCore : public session::DocumentPort,
         std::string path;
         std::function<void(const Event&)> callback;
         std::recursive_mutex mutex;  ///< Held while the callback runs, which may stop the watch.
+        bool alive = true;
+    };
+
+    struct OutboxWatch {
+        std::function<void(const OutboxStatus&)> callback;
+        std::recursive_mutex mutex;  ///< As that of a Watch.
         bool alive = true;
     };
 
@@ -286,6 +308,16 @@ class DocumentCore : public session::DocumentPort,
                                  const Version& version,
                                  std::string_view path) const;
 
+    /// Whether @p actor is of this store's device.
+    bool is_ours(const ActorId& actor) const;
+    std::vector<ChainMark> own_ends() const;
+    void tell_outbox();
+    bool has_unstored_of(crdt::ChainIndex chain, std::uint64_t seq) const;
+    Result<void> load_acknowledged(StoreReader& reader, DocumentNumber number);
+    static Result<void> write_acknowledged(StoreWriter& writer,
+                                           const Bytes& key,
+                                           Outbox::Acknowledged acknowledged);
+
     /// Whether tell() has something to do.
     [[nodiscard]] bool note_events(bool local);
 
@@ -326,8 +358,11 @@ class DocumentCore : public session::DocumentPort,
     std::vector<std::uint64_t> recent_from_;   ///< By chain: the first seq in recent_.
     std::vector<std::size_t> recent_flushes_;  ///< Where in recent_ each flush starts.
     std::vector<std::shared_ptr<Watch>> watches_;
-    std::deque<std::function<void()>> to_tell_;  ///< In order of the changes.
-    bool is_telling_ = false;                    ///< Whether a thread is at it.
+    Outbox outbox_;  ///< Has a lock of its own.
+    std::vector<std::shared_ptr<OutboxWatch>> outbox_watches_;
+    std::atomic<bool> is_telling_outbox_{false};  ///< Whether a callback is on its way.
+    std::deque<std::function<void()>> to_tell_;   ///< In order of the changes.
+    bool is_telling_ = false;                     ///< Whether a thread is at it.
 };
 
 }  // namespace joinery::detail

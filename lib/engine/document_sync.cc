@@ -171,6 +171,7 @@ Result<session::DocumentPort::Missing> DocumentCore::encode_plain(
         }
         JOINERY_TRY(const crdt::Seal seal, seal_at(chain, seq));
         missing.seals.push_back(seal);
+        if (is_ours(actor)) outbox_.note_sent(actor, seq);
     }
     const std::set<ActorId> suspects = suspects_in(theirs);
     if (!suspects.empty()) JOINERY_TRY_VOID(link_suspects(batch, suspects));

@@ -4,6 +4,11 @@
 #include "transport/url.h"
 
 namespace joinery::detail {
+namespace {
+
+constexpr std::chrono::seconds kAcknowledgedDelay{1};
+
+}  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::open(std::unique_ptr<Store> store,
                                              joinery::Options options,
@@ -25,7 +30,15 @@ Result<std::unique_ptr<Engine>> Engine::open(std::unique_ptr<Store> store,
     engine->links_ = std::make_unique<Links>(
         Links::Surroundings{
             engine->strands_.links, *engine->core_, engine->core_->key(), *own.clock, *own.random},
-        Links::Options{own.name, own.links, admits, log},
+        Links::Options{own.name,
+                       own.links,
+                       admits,
+                       log,
+                       [raw](std::string_view document,
+                             const DeviceKey& device,
+                             const session::Frontier& durable) {
+                           raw->acknowledged(document, device, durable);
+                       }},
         std::move(transports));
     Writer::Options writer_options;
     writer_options.clock = own.clock;
@@ -95,6 +108,23 @@ std::vector<Metric> Engine::metrics() const {
     write_metrics_.add_to(out);
     links_->add_metrics(out);
     return out;
+}
+
+/// What is heard is stored within a second: were it lost, whoever said it would say it again.
+void Engine::acknowledged(std::string_view document,
+                          const DeviceKey& device,
+                          const session::Frontier& durable) {
+    const bool is_due = core_->acknowledged(document, device, durable);
+    if (!is_due || is_storing_acknowledged_.exchange(true)) return;
+    strands_.writer.post([this] {
+        acknowledged_timer_ = strands_.writer.start_timer(kAcknowledgedDelay, [this] {
+            is_storing_acknowledged_ = false;
+            const auto done = core_->write_acknowledged();
+            if (done) return;
+            log(LogLevel::warning,
+                "what others acknowledged could not be stored: " + std::string(done.error().what));
+        });
+    });
 }
 
 void Engine::committed(const Core::Changed& changed) {

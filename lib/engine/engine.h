@@ -57,6 +57,10 @@ class Engine {
     };
     Result<Meeting> meet(const LinkRequest& request) const;
     void note_answer(const LinkRequest& request);
+    /// On the links' strand.
+    void acknowledged(std::string_view document,
+                      const DeviceKey& device,
+                      const session::Frontier& durable);
     /// On the writer's strand.
     void committed(const Core::Changed& changed);
 
@@ -67,6 +71,8 @@ class Engine {
     std::unique_ptr<Links> links_;
     std::unique_ptr<Writer> writer_;
     std::atomic<bool> snapshotting_{false};
+    std::atomic<bool> is_storing_acknowledged_{false};
+    Strand::Timer acknowledged_timer_;
 };
 
 }  // namespace joinery::detail

@@ -259,9 +259,13 @@ void Links::take_events(const Handle& connection) {
                     finish_sync(*connection, report_of(*connection));
                 }
                 break;
+            case session::Event::Kind::acknowledged:
+                options_.on_acknowledged(event.document,
+                                         connection->other_side->first,
+                                         connection->session->acknowledged(event.document));
+                break;
             case session::Event::Kind::received:
             case session::Event::Kind::in_step:
-            case session::Event::Kind::acknowledged:
             case session::Event::Kind::stalled: break;
         }
     }

@@ -42,6 +42,9 @@ class Links {
         /// come in at all, an Error where that cannot be known now.
         std::function<Result<std::optional<Access>>(const LinkRequest&)> admits;
         std::function<void(LogLevel, std::string)> log;
+        /// The device has so much of the document durable.
+        std::function<void(std::string_view, const DeviceKey&, const session::Frontier&)>
+            on_acknowledged;
     };
     using OnSynced = std::function<void(Result<SyncReport>)>;
 

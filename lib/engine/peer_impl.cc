@@ -25,11 +25,13 @@ class PeerImpl : public Peer {
 
     ~PeerImpl() override {
         if (!engine_) return;
+        engine_->core().close_outboxes();
         strand_.post([this] { engine_->links().close(); });
         work_.reset();
         io_thread_.join();
         // What cannot be stored now is lost: the app was told of it by the log.
         static_cast<void>(flush());
+        writer_thread_->post([this] { static_cast<void>(engine_->core().write_acknowledged()); });
         writer_thread_.reset();
         snapshots_.reset();
         callbacks_.reset();
@@ -133,6 +135,7 @@ class PeerImpl : public Peer {
             out.sent_size = engine_->links().sent_size();
             return out;
         });
+        status.unacknowledged_count = engine_->core().unacknowledged_count();
         status.name = name_;
         status.device = engine_->core().device();
         status.actor = engine_->core().author().actor;

@@ -128,6 +128,71 @@ Result<std::vector<Alternative>> path_alternatives(const crdt::Document& documen
     return out;
 }
 
+namespace {
+
+/// Walks what is shown and notes which change wrote it.
+class WriterFinder {
+  public:
+    explicit WriterFinder(const crdt::Document& document)
+        : state_(document.state()), graph_(document.graph()), names_(document.names()) {}
+
+    void visit(const crdt::State::Slot& slot) {
+        if (slot.has_entry()) note(slot.entry.chain, slot.entry.counter);
+        for (crdt::ContainerIndex child = slot.first_child; child != crdt::kNone;
+             child = state_.container(child).next_sibling) {
+            visit(child);
+        }
+    }
+    void visit(crdt::ContainerIndex container) {
+        if (names_.container(container).kind == crdt::Kind::counter) {
+            for (const crdt::Cell& cell : state_.cells(container))
+                note(cell.chain, cell.last);
+            return;
+        }
+        for (crdt::SlotIndex slot = state_.container(container).first_slot; slot != crdt::kNone;
+             slot = state_.slot(slot).next) {
+            visit(state_.slot(slot));
+        }
+    }
+    std::vector<crdt::Dependency> take() {
+        std::ranges::sort(found_, {}, [](const crdt::Dependency& change) {
+            return std::pair(change.chain, change.seq);
+        });
+        const auto twice = std::ranges::unique(found_);
+        found_.erase(twice.begin(), twice.end());
+        return std::move(found_);
+    }
+
+  private:
+    void note(crdt::ChainIndex chain, std::uint64_t counter) {
+        found_.push_back({chain, graph_.seq_of_counter(chain, counter)});
+    }
+
+    const crdt::State& state_;
+    const crdt::Graph& graph_;
+    const crdt::Names& names_;
+    std::vector<crdt::Dependency> found_;
+};
+
+}  // namespace
+
+Result<std::vector<crdt::Dependency>> path_writers(const crdt::Document& document,
+                                                   std::string_view path) {
+    JOINERY_TRY(const auto tokens, parse_path(path));
+    JOINERY_TRY(const crdt::Shown there, follow(document, tokens, tokens.size()));
+    WriterFinder finder(document);
+    if (tokens.empty()) {
+        finder.visit(there.container);
+        return finder.take();
+    }
+    JOINERY_TRY(const crdt::Shown parent, follow(document, tokens, tokens.size() - 1));
+    const auto key = slot_key(document, parent.container, tokens.back());
+    const crdt::SlotIndex index =
+        key ? document.state().find_slot(parent.container, *key) : crdt::kNone;
+    if (index != crdt::kNone) finder.visit(document.state().slot(index));
+    return finder.take();
+}
+
 Result<crdt::ContainerIndex> TxCore::parent_of(const std::vector<std::string>& tokens) const {
     if (tokens.empty()) return fail(Errc::malformed, "the whole document is no slot");
     return path_parent(transaction_.document(), tokens);

@@ -33,6 +33,11 @@ Result<crdt::ContainerIndex> path_parent(const crdt::Document& document,
 Result<std::vector<Alternative>> path_alternatives(const crdt::Document& document,
                                                    std::string_view path);
 
+/// The changes that wrote what is shown at and beneath @p path, each once, by chain and seq;
+/// `not_found` if nothing is there. What was erased there has left no trace.
+Result<std::vector<crdt::Dependency>> path_writers(const crdt::Document& document,
+                                                   std::string_view path);
+
 /// A slot that may be empty: a container with its key or element.
 struct SlotRef {
     crdt::ContainerIndex container = crdt::kRoot;

@@ -2,6 +2,7 @@
 
 #include "joinery/verify.h"
 
+#include "engine/outbox.h"
 #include "engine/trust.h"
 #include "engine/verify_document.h"
 #include "engine/verify_forks.h"
@@ -121,6 +122,10 @@ class StoreCheck {
             if (!item) break;
             const std::string_view key = as_text(item->key);
             const bool is_device = key == kDeviceSeedKey;
+            if (is_outbox_key(item->key)) {
+                check_acknowledged(*item);
+                continue;
+            }
             if (is_trust_key(item->key) || is_answer_key(item->key)) {
                 check_key_record(*item);
                 continue;
@@ -149,6 +154,11 @@ class StoreCheck {
             add_meta("the next document would get a number that is taken", kRemedyRestore);
         }
         return {};
+    }
+
+    void check_acknowledged(const TableScan::Item& item) {
+        if (item.value && decode_acknowledged(*item.value)) return;
+        add_meta("what a device acknowledged cannot be read", kRemedyAcknowledged);
     }
 
     void check_key_record(const TableScan::Item& item) {

@@ -23,6 +23,8 @@ inline constexpr const char* kRemedySnapshot =
     "the log has all of it: the document opens, slowly, and its next change makes another snapshot";
 inline constexpr const char* kRemedyLeftover =
     "nothing reads it; to be rid of it, sync from this store into a new one";
+inline constexpr const char* kRemedyAcknowledged =
+    "nothing: the device says it again when it is met, and the record is written anew";
 inline constexpr const char* kRemedyTrust = "put the key on the list again: `joinery trust add`";
 inline constexpr const char* kRemedyUpdate = "update this program and check again";
 

@@ -295,6 +295,24 @@ TEST_F(PeerTest, OptionsThatAreNotWithinTheirLimitsAreRefused) {
     EXPECT_TRUE(refused([](Options& o) { o.links.retry_delay_min = 31s; }));
 }
 
+TEST_F(PeerTest, AReceiptWaitsUntilAnotherPeerHasTheChangeDurable) {
+    const auto a = open("a");
+    auto on_a = *a->document("d");
+    const auto receipt = *on_a.transact([](Tx& tx) { return tx.set("/x", Value(true)); });
+    EXPECT_EQ(receipt.wait(1, 1ms).error().code, Errc::busy);
+    {
+        const auto b = open("b");
+        const auto url = b->listen("tcp://127.0.0.1:0");
+        ASSERT_TRUE(a->connect(*url).has_value());
+        EXPECT_TRUE(receipt.wait(1, 30s).has_value());
+        EXPECT_EQ(receipt.status()->acknowledged_by, std::vector<DeviceKey>{b->status().device});
+        EXPECT_EQ(a->status().unacknowledged_count, 0U);
+    }
+    // Whoever waits is let go when the peer closes.
+    const auto next = *on_a.transact([](Tx& tx) { return tx.set("/x", Value(false)); });
+    EXPECT_EQ(a->status().unacknowledged_count, 1U);
+}
+
 TEST_F(PeerTest, ALinkThatIsDroppedStaysDownUntilItIsWantedAgain) {
     const auto a = open("a");
     const auto b = open("b");

@@ -17,7 +17,8 @@ bool is_expected(std::string_view text) {
     };
     const auto begins = [&](std::string_view start) { return text.starts_with(start); };
     return std::ranges::any_of(kExpected, begins) ||
-           text.find("its key could not be noted: the ") != std::string_view::npos;
+           text.find("its key could not be noted: the ") != std::string_view::npos ||
+           text.starts_with("what others acknowledged could not be stored: the ");
 }
 
 }  // namespace

@@ -197,6 +197,7 @@ TEST_F(ContractTest, EveryExampleOfTheHelpWorksWhenPasted) {
                                 "export",
                                 "import",
                                 "ls",
+                                "outbox",
                                 "id",
                                 "backup",
                                 "restore"})

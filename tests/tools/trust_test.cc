@@ -78,6 +78,24 @@ TEST_F(TrustTest, AKeyMayReadAndWriteLessThanEverything) {
     EXPECT_NE(output_here({"verify"}).find("no damage"), std::string::npos);
 }
 
+TEST_F(TrustTest, TheOutboxSaysWhatIsOnNoOtherDevice) {
+    output_here({"set", "d", "/a", "1"});
+    EXPECT_EQ(output_here({"outbox"}), "d  1 of 1 change made here on no other device");
+    Running server({"--store", path("t"), "peer", "--open", "--listen", "tcp://127.0.0.1:0"});
+    output_here({"sync", server.wait_for("listening ")});
+    output_here({"set", "d", "/a", "2"});
+    output_here({"trust", "add", key_of("t"), "--name", "kiosk"});
+    const std::string text = output_here({"outbox", "d"});
+    EXPECT_TRUE(text.starts_with("d  1 of 2 changes made here on no other device\n  " +
+                                 key_of("t").substr(0, 16) + " kiosk lacks 1, last heard "))
+        << text;
+    const Json json = json_here({"outbox"});
+    EXPECT_EQ(json.at(0).at("unacknowledged"), 1);
+    EXPECT_EQ(json.at(0).at("devices").at(0).at("key"), key_of("t"));
+    refused({"outbox", "nothing"}, "no such document");
+    EXPECT_NE(output_here({"verify"}).find("no damage"), std::string::npos);
+}
+
 TEST_F(TrustTest, NobodyElseMayAnswerWhereAKeyIsGiven) {
     output_here({"set", "d", "/a", "1"});
     Running server(serve({"--open"}));

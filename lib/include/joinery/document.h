@@ -10,6 +10,7 @@
 #include "base/env.h"
 #include "base/plain.h"
 #include "base/result.h"
+#include "joinery/outbox.h"
 
 #include <chrono>
 #include <cstdint>
@@ -89,11 +90,23 @@ class Tx {
     detail::TxCore& core_;
 };
 
-/// What a transaction made.
+/// What a transaction made, and what becomes of it. Cheap to copy; its calls are good while the
+/// Peer lives, and safe from any thread. Of a receipt without a change they are `not_found`.
 struct Receipt {
     bool changed = false;  ///< False: all was so already, and no change was made.
     ActorId actor;
     std::uint64_t seq = 0;
+    /// Of the document; none in a receipt that nobody gave.
+    std::shared_ptr<detail::DocumentCore> core{};
+
+    /// How far the change has come.
+    Result<ChangeStatus> status() const;
+    /// Waits until it is durable on @p peers other devices. `busy` when @p timeout has passed,
+    /// `disconnected` where the peer is closed meanwhile. Blocks: not for a thread that draws.
+    Result<void> wait(std::size_t peers, std::chrono::milliseconds timeout) const;
+    /// What was at @p path before the change, by replaying from the nearest snapshot; `not_found`
+    /// where nothing was, and while the changes before it are not stored yet (Peer::flush).
+    Result<Plain> original(std::string_view path = "") const;
 };
 
 /// One step of a change of the view; a JSON Patch (RFC 6902) that turns the view before into the
@@ -265,6 +278,17 @@ class Document {
                                         const Version& since = Version::none()) const;
 
     Result<DocumentStatus> status() const;
+
+    /// How many of the changes made here nobody else is known to have, and what each device has.
+    /// Known again after a restart, but for the last second.
+    OutboxStatus outbox() const;
+    /// How far what is shown at and beneath @p path has come, as far as it was made here: the least
+    /// of all that wrote it. What others wrote, and what was erased, does not count. `not_found` if
+    /// nothing is there. Costs a walk over what is shown.
+    Result<ChangeStatus> status_of(std::string_view path) const;
+    /// Calls @p callback when a device has acknowledged something new, on the peer's callback
+    /// executor; several of one moment are one call.
+    [[nodiscard]] Subscription observe_outbox(std::function<void(const OutboxStatus&)> callback);
 
   private:
     std::shared_ptr<detail::DocumentCore> core_;

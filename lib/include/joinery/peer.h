@@ -152,6 +152,8 @@ struct PeerStatus {
     DeviceKey device;
     ActorId actor;  ///< That this process writes as.
     std::vector<LinkStatus> links;
+    /// Changes made here, of all documents in memory, that no other device is known to have.
+    std::uint64_t unacknowledged_count = 0;
     std::uint64_t divergence_count = 0;  ///< Alarms: equal frontiers with unequal digests.
     /// Bytes over all links since the peer opened, those that ended too.
     std::uint64_t received_size = 0, sent_size = 0;
