@@ -271,6 +271,14 @@ std::uint64_t LmdbEnv::last_transaction() const noexcept {
     return info.me_last_txnid;
 }
 
+std::optional<std::uint64_t> LmdbEnv::visible_transaction() noexcept {
+    MDB_txn* txn = nullptr;
+    if (failed_ || mdb_txn_begin(env_, nullptr, MDB_RDONLY, &txn) != 0) return std::nullopt;
+    const std::uint64_t number = mdb_txn_id(txn);
+    mdb_txn_abort(txn);
+    return number;
+}
+
 std::uint32_t LmdbEnv::clear_dead_readers() noexcept {
     int dead = 0;
     if (mdb_reader_check(env_, &dead) != 0 || dead < 0) return 0;

@@ -99,6 +99,9 @@ class LmdbEnv {
     Result<std::unique_ptr<LmdbTxn>> begin_write();
     /// The number of the newest committed transaction that wrote anything.
     std::uint64_t last_transaction() const noexcept;
+    /// The number of the one that a reader who begins now is given, or an older one; none where no
+    /// reader can begin. last_transaction() may be ahead of it while a commit is on its way.
+    std::optional<std::uint64_t> visible_transaction() noexcept;
     /// Frees the entries of readers whose process is gone. @return How many.
     std::uint32_t clear_dead_readers() noexcept;
     /// Writes a consistent, compacted copy of the database to @p descriptor, while others write.

@@ -59,7 +59,9 @@ class LmdbStore final : public Store {
 
     Result<std::unique_ptr<StoreReader>> read() override;
     Result<std::unique_ptr<StoreWriter>> write() override;
-    std::uint64_t commit_count() override { return parts_.env->last_transaction(); }
+    // Not LMDB's last transaction: a commit is that from when its meta page is on its way to the
+    // disk, and who begins to read then is given the state before it.
+    std::uint64_t commit_count() override { return parts_.env->visible_transaction().value_or(0); }
     Incarnation incarnation() const override {
         const std::lock_guard lock(identity_mutex_);
         return parts_.identity.incarnation;

@@ -127,7 +127,8 @@ class Store {
     virtual Result<std::unique_ptr<StoreWriter>> write() = 0;
 
     /// Counts commits by anybody, in this process or another: equal numbers mean that nothing was
-    /// written between. A commit that wrote nothing does not count. Cheap: no transaction, no lock.
+    /// written between. A commit that wrote nothing does not count. What is counted, every read()
+    /// after the call sees. 0 where the store cannot tell now. Waits for no writer.
     virtual std::uint64_t commit_count() = 0;
 
     /// This store's incarnation, as this process sees it. Safe from any thread.

@@ -186,6 +186,27 @@ TEST_F(PeerProcesses, TwoProcessesWriteToOneStoreAndAThirdSeesAllOfIt) {
     EXPECT_EQ(again.log()->size(), 140U);
 }
 
+// What one had committed while the other opened the store was taken for known already, and the
+// document was made a second time.
+TEST_F(PeerProcesses, TwoProcessesThatMakeADocumentAtOnceMakeOne) {
+    for (int round = 0; round < 20; ++round) {
+        std::filesystem::remove_all(store());
+        WriterProcess one(store(), "6");
+        WriterProcess two(store(), "6");
+        EXPECT_TRUE(one.has_written(6));
+        EXPECT_TRUE(two.has_written(6));
+        EXPECT_EQ(one.wait(), 0);
+        EXPECT_EQ(two.wait(), 0);
+        VerifyOptions options;
+        options.deep = true;
+        const auto report = verify_store(store(), options);
+        ASSERT_TRUE(report.has_value()) << report.error().what;
+        for (const Damage& damage : report->damages)
+            ADD_FAILURE() << "round " << round << ": " << describe(damage);
+        EXPECT_EQ(report->change_count, 12U);
+    }
+}
+
 TEST_F(PeerProcesses, AStoreIsWholeWhileProcessesWriteToItAndAfterTheyWereKilled) {
     VerifyOptions options;
     options.deep = true;
