@@ -27,13 +27,15 @@ void ChangeQueue::append(const crdt::Batch& other, std::size_t index, const Chan
     size_ += size;
 }
 
-void ChangeQueue::end_span(std::span<const crdt::Seal> seals) {
+bool ChangeQueue::end_span(std::span<const crdt::Seal> seals, bool starts_flush) {
     const std::size_t end = batch_.changes.size();
-    if (end == begin_of(spans_.size())) return;
+    if (end == begin_of(spans_.size())) return false;
     spans_.push_back({end,
                       std::exchange(open_op_count_, 0),
                       std::exchange(open_size_, 0),
-                      {seals.begin(), seals.end()}});
+                      {seals.begin(), seals.end()},
+                      starts_flush});
+    return true;
 }
 
 std::size_t ChangeQueue::flush_end(std::size_t first) const {
@@ -47,6 +49,25 @@ std::size_t ChangeQueue::flush_end(std::size_t first) const {
         if (size > kFlushSizeMax || !crdt::fits_batch(spans_[end].end - begin, op_count)) break;
     }
     return end;
+}
+
+std::size_t ChangeQueue::whole_flush_end(std::size_t first) const {
+    std::size_t end = flush_end(first);
+    // A flush alone fits: it was made so.
+    while (end < spans_.size() && end > first + 1 && !spans_[end].starts_flush)
+        --end;
+    while (end < spans_.size() && !spans_[end].starts_flush)
+        ++end;
+    return end;
+}
+
+const crdt::Seal* ChangeQueue::find_seal(const ActorId& actor, std::uint64_t seq) const {
+    for (const Span& span : spans_) {
+        for (const crdt::Seal& seal : span.seals) {
+            if (seal.seq == seq && crdt::actor_of(seal.proof) == actor) return &seal;
+        }
+    }
+    return nullptr;
 }
 
 }  // namespace joinery::detail

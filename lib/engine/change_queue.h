@@ -30,8 +30,11 @@ class ChangeQueue {
     struct Span {
         std::size_t end = 0;  ///< Index of the change after it.
         std::size_t op_count = 0;
-        std::size_t size = 0;           ///< Bytes, about.
-        std::vector<crdt::Seal> seals;  ///< Of the chains that end in it; none if made here.
+        std::size_t size = 0;  ///< Bytes, about.
+        /// Of chains that end in it. Of what was made here: where it was sealed at the end of a
+        /// flush.
+        std::vector<crdt::Seal> seals;
+        bool starts_flush = false;  ///< All before it, and it with what follows, is sealed.
     };
 
     bool empty() const noexcept { return batch_.empty(); }
@@ -46,12 +49,21 @@ class ChangeQueue {
 
     /// Appends change @p index of @p other, which has the same Names, to the span that is open.
     void append(const crdt::Batch& other, std::size_t index, const ChangeHash& hash);
-    /// Ends the span; does nothing if it has no change.
-    void end_span(std::span<const crdt::Seal> seals);
+    /// Ends the span; does nothing, and answers false, if it has no change.
+    bool end_span(std::span<const crdt::Seal> seals, bool starts_flush = false);
+    /// Adds a seal to span @p number, over its last change of the seal's chain.
+    void add_seal(std::size_t number, const crdt::Seal& seal) {
+        spans_[number].seals.push_back(seal);
+    }
+    void start_flush(std::size_t number) { spans_[number].starts_flush = true; }
 
     /// The number of the span after the longest row of spans from @p first on that one batch can
     /// hold: at least one.
     std::size_t flush_end(std::size_t first) const;
+    /// The same for a row of whole flushes; @p first starts one.
+    std::size_t whole_flush_end(std::size_t first) const;
+    /// The seal of @p actor over @p seq in one of the spans; nullptr if there is none.
+    const crdt::Seal* find_seal(const ActorId& actor, std::uint64_t seq) const;
     /// Index of the first change of span @p number.
     std::size_t begin_of(std::size_t number) const {
         return number == 0 ? 0 : spans_[number - 1].end;

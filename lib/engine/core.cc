@@ -67,7 +67,11 @@ Result<std::unique_ptr<Core>> Core::open(std::unique_ptr<Store> store,
                         *core->key_,
                         on_overtaken,
                         [raw = core.get()](DocumentCore& document) { raw->note_pending(document); },
-                        core->hooks_.run_callback});
+                        core->hooks_.run_callback,
+                        [raw = core.get()](DocumentCore& document) {
+                            if (raw->hooks_.on_unsent) raw->hooks_.on_unsent(document);
+                        },
+                        !core->hooks_.on_unsent});
     core->seen_commit_ = core->store_->commit_count();
     return core;
 }

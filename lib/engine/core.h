@@ -26,6 +26,9 @@ class Core : public session::Host {
         std::function<void(std::function<void()>)> run_callback;
         /// Something that people should know. From any thread, under no lock.
         std::function<void(LogLevel, const std::string&)> log;
+        /// A document has changes that others may lack. As on_pending. Empty: they wait until they
+        /// are durable.
+        std::function<void(DocumentCore&)> on_unsent{};
     };
 
     /// Takes over @p store; makes the device's key there if it has none.

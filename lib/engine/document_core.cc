@@ -92,6 +92,8 @@ DocumentCore::Stored DocumentCore::stored_of(crdt::ChainIndex chain) const {
 void DocumentCore::set_stored(crdt::ChainIndex chain, std::uint64_t seq, const ChangeHash& hash) {
     if (chain >= stored_.size()) stored_.resize(chain + 1);
     stored_[chain] = {seq, hash};
+    if (chain >= sealed_.size()) sealed_.resize(chain + 1);
+    if (sealed_[chain].seq <= seq) sealed_[chain] = {seq, hash};
 }
 
 bool DocumentCore::is_unstored(const crdt::ChangeHeader& change, const ChangeHash& hash) const {
@@ -144,6 +146,7 @@ Result<Receipt> DocumentCore::transact(const std::function<Result<void>(Tx&)>& b
         if (!forked_) receipt.seq = document_->outgoing().batch.changes.back().seq;
         is_to_tell = note_events(true);
     }
+    context_.on_unsent(*this);
     context_.on_pending(*this);
     if (is_to_tell) tell();
     return receipt;
@@ -260,20 +263,28 @@ void DocumentCore::gather_writing() {
     const ChangeQueue failed = std::exchange(writing_, ChangeQueue());
     for (const ChangeQueue* queue : {&failed, static_cast<const ChangeQueue*>(&unstored_)}) {
         std::size_t i = 0;
+        bool starts_flush = false;  // Or what came before it in its flush is dropped.
         for (const ChangeQueue::Span& span : queue->spans()) {
+            starts_flush = starts_flush || span.starts_flush;
             for (; i < span.end; ++i) {
                 if (!is_unstored(queue->batch().changes[i], queue->hashes()[i])) continue;
                 writing_.append(queue->batch(), i, queue->hashes()[i]);
             }
-            writing_.end_span(span.seals);
+            if (writing_.end_span(span.seals, starts_flush)) starts_flush = false;
         }
     }
     unstored_.clear();
+    sealed_spans_ = 0;
 }
 
 Result<bool> DocumentCore::write_pending(StoreWriter& writer, DocumentNumber& next_number) {
     const std::lock_guard lock(mutex_);
-    if (forked_) forked_->drop_unkept();
+    if (forked_) {
+        forked_->drop_unkept();
+    } else {
+        take_outgoing();
+        seal_unstored();
+    }
     gather_writing();
     if (writing_.empty() && !document_->live().has_unstored()) return false;
     is_writing_forked_ = forked_ != nullptr;
@@ -283,7 +294,8 @@ Result<bool> DocumentCore::write_pending(StoreWriter& writer, DocumentNumber& ne
     writing_flushes_.clear();
     // What is sealed as one is sent as one, so no more is than a message takes.
     for (std::size_t first = 0; first < writing_.spans().size();) {
-        const std::size_t end = writing_.flush_end(first);
+        const std::size_t end =
+            forked_ ? writing_.flush_end(first) : writing_.whole_flush_end(first);
         writing_flushes_.push_back(writing_.begin_of(first));
         if (forked_) {
             JOINERY_TRY_VOID(write_forked_flush(writer, first, end));
@@ -366,21 +378,14 @@ Result<void> DocumentCore::write_seal(StoreWriter& writer,
                                       std::span<const ChangeQueue::Span> spans) {
     const Stored& now = writing_stored_[chain];
     const ActorId& actor = document_->names().actor(chain);
-    std::optional<crdt::Seal> seal;
     for (const ChangeQueue::Span& span : spans) {
-        for (const crdt::Seal& s : span.seals) {
-            if (s.seq == now.seq && crdt::actor_of(s.proof) == actor) seal = s;
+        for (const crdt::Seal& seal : span.seals) {
+            if (seal.seq != now.seq || crdt::actor_of(seal.proof) != actor) continue;
+            return writer.put(
+                Table::seals, seal_key(writing_record_.number, actor, seal.seq), encode_seal(seal));
         }
     }
-    if (!seal) {
-        // What came from elsewhere under our actor came with its seal.
-        const Author* const own = own_author(actor);
-        JOINERY_ASSERT(own != nullptr);
-        seal = crdt::make_seal(context_.key, own->proof, id_, now.seq, now.hash);
-        keep_newest(*seal);
-    }
-    return writer.put(
-        Table::seals, seal_key(writing_record_.number, actor, seal->seq), encode_seal(*seal));
+    return fail(Errc::damaged, "a chain that is to be stored has no seal");
 }
 
 void DocumentCore::finish_write(bool committed) {

@@ -60,6 +60,10 @@ struct CoreContext {
     std::function<void(DocumentCore&)> on_pending;
     /// Runs a callback of the app's, in order.
     std::function<void(std::function<void()>)> run_callback;
+    /// The document has changes that others may lack. Called under no lock.
+    std::function<void(DocumentCore&)> on_unsent;
+    /// Whether others are to learn of changes only once they are durable here.
+    bool durable_first = false;
 };
 
 class DocumentCore : public session::DocumentPort,
@@ -107,6 +111,13 @@ class DocumentCore : public session::DocumentPort,
     /// is not stored after all the outbox has to have it put back.
     Result<bool> write_acknowledged(StoreWriter& writer);
 
+    /// Signs what was made here and is not sealed yet, and lets others learn of it and of what came
+    /// and is not stored yet, all of it durable or not. Any thread.
+    /// @return How many signatures that took.
+    std::size_t seal_for_others();
+    /// Whether somebody is about to do that. Set by whoever sees to it, cleared before it is done.
+    std::atomic<bool> is_send_due{false};
+
     // --- For the writer thread -----------------------------------------------------------------
     /// Signs the live values written since the last call, and tells those who watch.
     void flush_live();
@@ -148,7 +159,7 @@ class DocumentCore : public session::DocumentPort,
     Result<Received> receive(ByteView changes,
                              crdt::DecoderDictionary& dictionary,
                              std::span<const crdt::Seal> seals) override;
-    session::Frontier durable_frontier() const override { return frontier(); }
+    session::Frontier durable_frontier() const override;
     void hear(session::Frontier& theirs, Hearing how) override;
     void advance(session::Frontier& theirs, const session::Frontier& more) const override;
     bool is_covered(const session::Frontier& ours, const session::Frontier& theirs) const override;
@@ -160,7 +171,7 @@ class DocumentCore : public session::DocumentPort,
     std::uint32_t new_live_origin() override;
 
   private:
-    /// How far a chain is stored and sealed: what others may learn of it.
+    /// How far a chain is stored, or sealed.
     struct Stored {
         std::uint64_t seq = 0;
         ChangeHash hash;
@@ -192,6 +203,14 @@ class DocumentCore : public session::DocumentPort,
     bool is_unstored(const crdt::ChangeHeader& change, const ChangeHash& hash) const;
     bool is_other_branch(const crdt::Batch& batch, std::span<const ChangeHash> hashes) const;
     void gather_writing();
+    /// Ends flushes in what is not handed to the store yet, with a seal over each chain of ours
+    /// where it ends in one.
+    /// @return How many signatures that took.
+    std::size_t seal_unstored();
+    std::size_t seal_flush(std::size_t first_span, std::size_t end_span);
+    /// How far others may learn of each chain.
+    const std::vector<Stored>& told() const { return context_.durable_first ? stored_ : sealed_; }
+    session::Frontier frontier_of(const std::vector<Stored>& chains) const;
     Result<void> write_flush(StoreWriter& writer, std::size_t first_span, std::size_t end_span);
     Result<void> write_segment(StoreWriter& writer,
                                std::size_t begin,
@@ -240,12 +259,13 @@ class DocumentCore : public session::DocumentPort,
     Result<Missing> encode_plain(session::Frontier& theirs,
                                  crdt::EncoderDictionary& dictionary,
                                  std::size_t size_max);
-    /// Collects changes that @p theirs lacks, in order of arrival, until they may fill @p size_max
-    /// bytes. It stops where a flush starts, for there every chain ends at a seal.
-    Result<void> gather_missing(std::span<const std::uint64_t> theirs,
-                                std::size_t size_max,
-                                crdt::Batch& out,
-                                bool& more) const;
+    /// Collects changes that somebody lacks, in order of arrival, until they fill a message. It
+    /// stops where a flush starts, for there every chain ends at a seal.
+    class Gathering;
+    Result<void> gather_missing(Gathering& gathering) const;
+    Result<void> gather_stored(Gathering& gathering) const;
+    /// As the document's hash_of(), also of what is not stored yet.
+    Result<ChangeHash> hash_at(crdt::ChainIndex chain, std::uint64_t seq) const;
     Result<crdt::Seal> seal_at(crdt::ChainIndex chain, std::uint64_t seq) const;
     bool recent_covers(std::span<const std::uint64_t> theirs) const;
 
@@ -348,7 +368,9 @@ class DocumentCore : public session::DocumentPort,
     DocumentRecord writing_record_;             ///< What record_ becomes when it is.
     bool is_writing_forked_ = false;            ///< Whether it was written with its branches.
     std::vector<Stored> writing_stored_;
-    std::vector<Stored> stored_;  ///< By chain.
+    std::vector<Stored> stored_;    ///< By chain.
+    std::vector<Stored> sealed_;    ///< By chain: no less than stored_.
+    std::size_t sealed_spans_ = 0;  ///< Spans of unstored_ that are sealed.
     /// How often the store's live values were written: when they were read, and with what is being
     /// written.
     std::uint64_t live_count_ = 0, writing_live_count_ = 0;

@@ -101,6 +101,8 @@ void DocumentCore::put_in_place(std::unique_ptr<ForkedLog> forked) {
     document_ = &forked_->document().document();
     if (before != nullptr) find_live_maps(before->names());
     stored_.clear();
+    sealed_.clear();
+    sealed_spans_ = 0;
     seals_.clear();
     forget_recent();
 }

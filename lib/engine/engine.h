@@ -57,6 +57,11 @@ class Engine {
     };
     Result<Meeting> meet(const LinkRequest& request) const;
     void note_answer(const LinkRequest& request);
+    /// Any thread, under no lock.
+    void send_soon(DocumentCore& document);
+    /// On the links' strand.
+    void send(const std::shared_ptr<DocumentCore>& document);
+    void send_due();
     /// On the links' strand.
     void acknowledged(std::string_view document,
                       const DeviceKey& device,
@@ -71,6 +76,9 @@ class Engine {
     std::unique_ptr<Links> links_;
     std::unique_ptr<Writer> writer_;
     std::atomic<bool> snapshotting_{false};
+    std::vector<std::shared_ptr<DocumentCore>> to_send_;  ///< On the links' strand.
+    MonotonicTime next_send_{0};
+    Strand::Timer send_timer_;
     std::atomic<bool> is_storing_acknowledged_{false};
     Strand::Timer acknowledged_timer_;
 };

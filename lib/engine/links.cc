@@ -59,6 +59,7 @@ void Links::close() {
     listeners_.clear();
     for (const Handle& connection : connections_)
         finish_sync(*connection, fail(Errc::disconnected, "the peer was closed"));
+    session_count_ = 0;
     connections_.clear();
     transports_.clear();
 }
@@ -318,7 +319,10 @@ void Links::let_go(const Handle& connection) {
         ended_received_size_ += connection->link->received_size();
         ended_sent_size_ += connection->link->sent_size();
     }
-    if (connection->session) ended_counters_ += connection->session->counters();
+    if (connection->session) {
+        ended_counters_ += connection->session->counters();
+        --session_count_;
+    }
     connection->link.reset();
     connection->session.reset();
     connection->handshake_timer.reset();

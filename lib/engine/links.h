@@ -10,6 +10,7 @@
 #include "joinery/peer.h"
 #include "session/session.h"
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -77,6 +78,8 @@ class Links {
               OnSynced done);
     /// A document's frontier, durable frontier or digest may have changed.
     void document_changed(std::string_view id);
+    /// Whether anybody would be told. Any thread.
+    bool has_sessions() const noexcept { return session_count_ != 0; }
     /// Ends all sessions and links; nothing is called afterwards.
     void close();
 
@@ -175,6 +178,7 @@ class Links {
     session::Counters ended_counters_;
     LinkMetrics metrics_;
     bool closed_ = false;
+    std::atomic<std::size_t> session_count_{0};
 };
 
 }  // namespace joinery::detail

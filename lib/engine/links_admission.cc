@@ -61,6 +61,7 @@ void Links::admit(const Handle& connection, const session::ChannelPeer& peer) {
     options.patterns = connection->patterns;
     options.is_once = connection->is_once;
     connection->session = std::make_unique<session::Session>(host_, std::move(options));
+    ++session_count_;
     keep_one(connection);
     pump(connection);
 }

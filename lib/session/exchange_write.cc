@@ -86,8 +86,8 @@ bool Exchange::write_resync(Bytes& out) {
 
 bool Exchange::write_answer(Bytes& out) {
     const Own own = this->own();
-    if (port_ != nullptr && !own.digest) {
-        // Between two frontiers: document_changed() will say when it can be told.
+    if (port_ != nullptr && (!own.digest || !own.is_durable)) {
+        // document_changed() will say when it can be told, and that all of it is durable as well.
         waiting_ = true;
         return false;
     }
@@ -142,7 +142,7 @@ bool Exchange::write_ack(Bytes& out) {
 
 bool Exchange::write_check(Bytes& out) {
     Own own = this->own();
-    if (port_ != nullptr && !own.digest) {
+    if (port_ != nullptr && (!own.digest || !own.is_durable)) {
         waiting_ = true;
         return false;
     }

@@ -99,6 +99,10 @@ struct Options {
     /// Longest time that a local change waits for its group commit, up to a minute. Longer groups
     /// more.
     std::chrono::milliseconds flush_interval{4};
+    /// Whether changes leave for others only once they are durable here. Costs them the flush
+    /// interval and the store's time to write; without it no more is lost by a crash, since others
+    /// then give back what they were sent.
+    bool durable_first = false;
     /// Changes since a document's snapshot after which the next one is made; 1 or more. Fewer:
     /// faster opening, more writing.
     std::uint64_t snapshot_interval = 2048;
