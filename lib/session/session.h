@@ -37,6 +37,8 @@ struct Options {
     std::string name;
     /// What both sides have, as the channel's handshake found.
     std::uint64_t features = kFeatures;
+    /// Who the other side is, as the channel has proved; none: no presence is exchanged.
+    std::optional<PeerRun> other_side;
     /// Documents wanted; empty wants all. See Patterns.
     std::vector<std::string> patterns;
     /// What the other side may read and write here.
@@ -89,6 +91,8 @@ class Session {
     /// whoever changed it, this session too; or that there is a new document. Cheap, and as often
     /// as wanted.
     void document_changed(std::string_view id);
+    /// Says that somebody's presence in @p id may have changed, as document_changed().
+    void presence_changed(std::string_view id);
     /// Ends the session; the other side is told why: nothing means "done".
     void close(const std::optional<Error>& reason);
 
@@ -121,7 +125,8 @@ class Session {
   private:
     struct Slot {
         Exchange exchange;
-        bool in_control = false, in_changes = false;  // Whether the queues have it.
+        // Whether the queues have it.
+        bool in_control = false, in_changes = false, in_presence = false;
         bool is_in_step = false, is_settled = false, is_acknowledged = false;
         std::uint64_t bytes_sent = 0, bytes_received = 0;
     };
@@ -146,6 +151,8 @@ class Session {
     void leave_out();
     bool write_have(Bytes& out);
     bool write_from(std::deque<Index>& queue, bool is_control, Bytes& out);
+    bool write_presence(Bytes& out);
+    bool write_fairly(Bytes& out);
     bool write_next(Bytes& out);
 
     Options options_;
@@ -159,7 +166,8 @@ class Session {
     std::map<std::string, Index, std::less<>> by_id_;
     std::vector<Index> their_documents_;  // By their number.
     std::vector<Index> our_documents_;    // By ours.
-    std::deque<Index> to_announce_, control_, changes_;
+    std::deque<Index> to_announce_, control_, changes_, presence_;
+    bool presence_was_last_ = false;  // Of what was written of it and of changes.
     std::size_t in_step_count_ = 0, settled_count_ = 0, acknowledged_count_ = 0;
 
     bool hello_said_ = false;
