@@ -67,7 +67,10 @@ Result<std::unique_ptr<Core>> Core::open(std::unique_ptr<Store> store,
                         *core->key_,
                         on_overtaken,
                         [raw = core.get()](DocumentCore& document) { raw->note_pending(document); },
-                        core->hooks_.run_callback});
+                        core->hooks_.run_callback,
+                        {},
+                        core->hooks_.on_presence});
+    random.fill(core->context_->run.bytes);
     core->seen_commit_ = core->store_->commit_count();
     return core;
 }

@@ -17,16 +17,22 @@ Result<std::unique_ptr<Engine>> Engine::open(std::unique_ptr<Store> store,
         if (raw->writer_) raw->writer_->wake();
     };
     hooks.run_callback = engine->strands_.run_callback;
+    hooks.on_presence = [raw](const std::string& id) {
+        raw->strands_.links.post([raw, id] { raw->links_->presence_changed(id); });
+    };
     hooks.log = [raw](LogLevel level, const std::string& text) { raw->log(level, text); };
     JOINERY_TRY(engine->core_,
                 Core::open(std::move(store), *own.clock, *own.random, std::move(hooks)));
     const auto log = [raw](LogLevel level, const std::string& text) { raw->log(level, text); };
     const auto admits = [raw](const LinkRequest& request) { return raw->admits(request); };
-    engine->links_ = std::make_unique<Links>(
-        Links::Surroundings{
-            engine->strands_.links, *engine->core_, engine->core_->key(), *own.clock, *own.random},
-        Links::Options{own.name, own.links, admits, log},
-        std::move(transports));
+    engine->links_ = std::make_unique<Links>(Links::Surroundings{engine->strands_.links,
+                                                                 *engine->core_,
+                                                                 engine->core_->key(),
+                                                                 *own.clock,
+                                                                 *own.random,
+                                                                 engine->core_->run()},
+                                             Links::Options{own.name, own.links, admits, log},
+                                             std::move(transports));
     Writer::Options writer_options;
     writer_options.flush_interval = own.flush_interval;
     writer_options.poll_interval = own.poll_interval;

@@ -126,6 +126,8 @@ class PresenceBoard {
     // --- Reading -------------------------------------------------------------------------------
     /// What is shown, by id.
     std::vector<PresenceEntry> list() const;
+    /// Grows with whatever collect() would tell.
+    std::uint64_t version() const noexcept { return version_; }
     /// Grows with whatever list() shows.
     std::uint64_t shown_version() const noexcept { return shown_version_; }
     /// What somebody was told that is shown, and its version.

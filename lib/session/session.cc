@@ -356,7 +356,7 @@ bool Session::write_from(std::deque<Index>& queue, bool is_control, Bytes& out) 
 }
 
 bool Session::write_presence(Bytes& out) {
-    while (!presence_.empty()) {
+    while (!is_presence_held_ && !presence_.empty()) {
         const Index index = presence_.front();
         presence_.pop_front();
         Slot& slot = slots_[index];

@@ -93,6 +93,12 @@ class Session {
     void document_changed(std::string_view id);
     /// Says that somebody's presence in @p id may have changed, as document_changed().
     void presence_changed(std::string_view id);
+    /// Keeps presence back until release_presence(): the link has some to send still, and what is
+    /// said later is newer.
+    void hold_presence() noexcept { is_presence_held_ = true; }
+    void release_presence() noexcept { is_presence_held_ = false; }
+    /// Whether there may be presence to say.
+    bool has_presence() const noexcept { return !presence_.empty(); }
     /// Ends the session; the other side is told why: nothing means "done".
     void close(const std::optional<Error>& reason);
 
@@ -168,6 +174,7 @@ class Session {
     std::vector<Index> our_documents_;    // By ours.
     std::deque<Index> to_announce_, control_, changes_, presence_;
     bool presence_was_last_ = false;  // Of what was written of it and of changes.
+    bool is_presence_held_ = false;
     std::size_t in_step_count_ = 0, settled_count_ = 0, acknowledged_count_ = 0;
 
     bool hello_said_ = false;
