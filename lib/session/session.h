@@ -72,7 +72,9 @@ struct PeerInfo {
 /// (kDictionaryTotalMax for all documents). What the other side can make it keep beyond that is
 /// bounded by the Options.
 /// @par Thread safety
-/// One thread at a time. The host may call document_changed() from inside its own functions.
+/// One thread at a time. The host may call document_changed() and presence_changed() from inside
+/// its own functions, but for those that the destructor calls: with it the other side leaves the
+/// presence of documents.
 class Session {
   public:
     /// @param host  Must outlive the session.

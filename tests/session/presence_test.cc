@@ -90,6 +90,8 @@ TEST(PresenceBoard, WhatIsNotHeardOfAgainExpiresAndPassingOnProlongsNothing) {  
         board->expire(10s);
         EXPECT_TRUE(shown(*board).empty());
     }
+    // Each finds that out alone.
+    EXPECT_TRUE(c.collect(from_b, 1000, 10s).empty());
     // A copy that was long on its way does not bring it back; a newer word does.
     const PresenceItem late = item(1, "k", 1, "v");
     b.receive({&late, 1}, 0, 11s);
@@ -169,6 +171,20 @@ TEST(PresenceBoard, WhoIsThereCannotBeDeclaredGoneButIsAsked) {  // P5
     ASSERT_EQ(passed_on.size(), 1U);
     EXPECT_EQ(passed_on[0].counter, 2U);
     EXPECT_FALSE(passed_on[0].is_gone);
+}
+
+TEST(PresenceBoard, WhoShowsWhatIsGoneIsToldAgain) {  // P6
+    PresenceBoard board(run_of(9));
+    const std::uint32_t link = board.join(run_of(4), "forgetful");
+    const PresenceItem gone = item(1, "k", 5, nullptr), late = item(1, "k", 5, "v");
+    board.receive({&gone, 1}, link, 0s);
+    PresenceCursor cursor{0, link};
+    EXPECT_TRUE(board.collect(cursor, 1000, 0s).empty());
+    board.receive({&late, 1}, link, 0s);
+    EXPECT_TRUE(shown(board).empty());
+    const auto told = board.collect(cursor, 1000, 0s);
+    ASSERT_EQ(told.size(), 1U);
+    EXPECT_TRUE(told[0].is_gone);
 }
 
 TEST(PresenceBoard, NobodyElseChangesWhatWeShow) {  // P5
