@@ -94,6 +94,8 @@ Result<void> Session::take_hello(const Hello& message) {
     JOINERY_TRY(their_patterns_, Patterns::of(message.patterns));
     peer_ = PeerInfo{message.name, message.patterns, message.is_once, message.access};
     context_.name = message.name;
+    // Who is here for a moment has nothing to show, and nobody to show it to.
+    if (message.is_once || options_.is_once) context_.presence_run.reset();
     their_document_max_ = message.document_max;
     context_.events.push_back({Event::Kind::hello, {}, std::nullopt, true, message.name, {}});
     list_documents();
@@ -428,7 +430,7 @@ std::size_t Session::memory_size() const noexcept {
         size += sizeof slot + slot.exchange.memory_size() + slot.exchange.id().capacity() + 64;
     }
     size += (their_documents_.capacity() + our_documents_.capacity() + to_announce_.size() +
-             control_.size() + changes_.size()) *
+             control_.size() + changes_.size() + presence_.size()) *
             sizeof(Index);
     return size;
 }

@@ -315,8 +315,9 @@ TEST(PresenceSync, ADragOnASlowLinkIsOneMessageOfThirtyBytes) {
     Wire wire(a, b);
     wire.run();
     wire.sizes.clear();
+    presence_of(a).set("drag", Value(std::int64_t{0}));
     const std::size_t before = wire.left.session->memory_size();
-    for (std::int64_t i = 0; i < 10000; ++i)
+    for (std::int64_t i = 1; i < 10000; ++i)
         presence_of(a).set("drag", Value(i));
     EXPECT_EQ(wire.left.session->memory_size(), before);
     EXPECT_TRUE(wire.is_in_step());
@@ -423,6 +424,21 @@ TEST(PresenceSync, WhoDoesNotSpeakOfItIsToldNothing) {
     wire.run();
     EXPECT_EQ(wire.types[MessageType::presence], 0U);
     EXPECT_FALSE(wire.left.session->is_closed());
+}
+
+TEST(PresenceSync, ASessionThatEndsOnceAllIsInStepHasNone) {  // P7
+    for (const bool is_left : {false, true}) {
+        Peer a(1), b(2);
+        a.host.put("d", "x", "1");
+        presence_of(a).set("cursor", Value("a"));
+        auto options = options_of(a), other = options_of(b);
+        (is_left ? options : other).is_once = true;
+        Wire wire(a, options, b, other);
+        wire.run();
+        EXPECT_TRUE(wire.left.session->is_closed());
+        EXPECT_EQ(wire.types[MessageType::presence], 0U);
+        EXPECT_EQ(b.host.change_count(), 1U);
+    }
 }
 
 TEST(PresenceSync, ManyEntriesGoInMessagesOfBoundedSize) {
