@@ -183,7 +183,7 @@ class PresenceBoard {
                PresenceReceived& received);
     void doubt(const PresenceItem& item);
     void answer(const PresenceItem& item, MonotonicTime now);
-    std::optional<PresenceItem> item_for(const Entries::value_type& entry,
+    std::optional<PresenceItem> item_for(const Entries::value_type& at,
                                          const PresenceCursor& cursor,
                                          MonotonicTime now) const;
 
