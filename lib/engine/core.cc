@@ -71,7 +71,10 @@ Result<std::unique_ptr<Core>> Core::open(std::unique_ptr<Store> store,
                         [raw = core.get()](DocumentCore& document) {
                             if (raw->hooks_.on_unsent) raw->hooks_.on_unsent(document);
                         },
-                        !core->hooks_.on_unsent});
+                        !core->hooks_.on_unsent,
+                        {},
+                        core->hooks_.on_presence});
+    random.fill(core->context_->run.bytes);
     core->seen_commit_ = core->store_->commit_count();
     return core;
 }

@@ -29,6 +29,8 @@ class Core : public session::Host {
         /// A document has changes that others may lack. As on_pending. Empty: they wait until they
         /// are durable.
         std::function<void(DocumentCore&)> on_unsent{};
+        /// Somebody's presence in the document of that id changed. From any thread, under no lock.
+        std::function<void(const std::string&)> on_presence{};
     };
 
     /// Takes over @p store; makes the device's key there if it has none.
@@ -39,6 +41,8 @@ class Core : public session::Host {
 
     const DeviceKey& device() const noexcept { return key_->public_key(); }
     const crdt::SigningKey& key() const noexcept { return *key_; }
+    /// What names this run of the peer.
+    const PeerInstance& run() const noexcept { return context_->run; }
     /// As whom this process writes now.
     Author author() const;
     Store& store() noexcept { return *store_; }

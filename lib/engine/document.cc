@@ -53,6 +53,22 @@ Result<void> LiveRegister::set(const Value& value) const {
 
 Result<void> LiveRegister::clear() const { return core_->write_live(map_, key_, nullptr); }
 
+Presence Document::presence() const { return Presence(core_->presence()->shared_from_this()); }
+
+Result<void> Presence::set(std::string_view key,
+                           Value value,
+                           std::chrono::milliseconds time_to_live) const {
+    return core_->set(key, std::move(value), time_to_live);
+}
+
+void Presence::clear(std::string_view key) const { core_->clear(key); }
+
+std::vector<PresenceEntry> Presence::list() const { return core_->list(); }
+
+Subscription Presence::observe(std::function<void(const PresenceEvent&)> callback) const {
+    return core_->observe(std::move(callback));
+}
+
 Result<Plain> Document::read(std::string_view path, Lanes lanes) const {
     return core_->read(path, lanes);
 }

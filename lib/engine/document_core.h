@@ -10,6 +10,7 @@
 #include "crdt/seal.h"
 #include "crdt/transaction.h"
 #include "engine/change_queue.h"
+#include "engine/document_presence.h"
 #include "engine/forked_log.h"
 #include "engine/outbox.h"
 #include "engine/records.h"
@@ -64,6 +65,9 @@ struct CoreContext {
     std::function<void(DocumentCore&)> on_unsent;
     /// Whether others are to learn of changes only once they are durable here.
     bool durable_first = false;
+    PeerInstance run{};  ///< Of this peer.
+    /// Somebody's presence in the document of that id changed. Under no lock; may be empty.
+    std::function<void(const std::string&)> on_presence{};
 };
 
 class DocumentCore : public session::DocumentPort,
@@ -169,6 +173,7 @@ class DocumentCore : public session::DocumentPort,
     Result<std::size_t> receive_live(std::span<const crdt::LiveBatch> batches,
                                      std::uint32_t origin) override;
     std::uint32_t new_live_origin() override;
+    DocumentPresence* presence() override { return presence_.get(); }
 
   private:
     /// How far a chain is stored, or sealed.
@@ -190,7 +195,10 @@ class DocumentCore : public session::DocumentPort,
     };
 
     DocumentCore(CoreContext& context, const Author& author, std::string id)
-        : context_(context), id_(std::move(id)), author_(author) {}
+        : context_(context),
+          id_(std::move(id)),
+          presence_(std::make_shared<DocumentPresence>(context, id_)),
+          author_(author) {}
 
     // All of these with mutex_ held.
     /// The names in which changes are queued, sent and received.
@@ -346,6 +354,7 @@ class DocumentCore : public session::DocumentPort,
 
     CoreContext& context_;
     const std::string id_;
+    const std::shared_ptr<DocumentPresence> presence_;
     Author author_;
     std::vector<Author> former_authors_;  ///< Whose changes may still wait to be stored.
     std::optional<Overtaken> overtaken_;  ///< Until a fresh actor is taken, nothing is made here.

@@ -25,6 +25,9 @@ Result<std::unique_ptr<Engine>> Engine::open(std::unique_ptr<Store> store,
         if (raw->writer_) raw->writer_->wake();
     };
     hooks.run_callback = engine->strands_.run_callback;
+    hooks.on_presence = [raw](const std::string& id) {
+        raw->strands_.links.post([raw, id] { raw->links_->presence_changed(id); });
+    };
     hooks.log = [raw](LogLevel level, const std::string& text) { raw->log(level, text); };
     if (!own.durable_first) {
         hooks.on_unsent = [raw](DocumentCore& document) { raw->send_soon(document); };
@@ -34,8 +37,12 @@ Result<std::unique_ptr<Engine>> Engine::open(std::unique_ptr<Store> store,
     const auto log = [raw](LogLevel level, const std::string& text) { raw->log(level, text); };
     const auto admits = [raw](const LinkRequest& request) { return raw->admits(request); };
     engine->links_ = std::make_unique<Links>(
-        Links::Surroundings{
-            engine->strands_.links, *engine->core_, engine->core_->key(), *own.clock, *own.random},
+        Links::Surroundings{engine->strands_.links,
+                            *engine->core_,
+                            engine->core_->key(),
+                            *own.clock,
+                            *own.random,
+                            engine->core_->run()},
         Links::Options{own.name,
                        own.links,
                        admits,

@@ -45,8 +45,8 @@ Links::Links(const Surroundings& surroundings,
       clock_(surroundings.clock),
       random_(surroundings.random),
       options_(std::move(options)),
-      transports_(std::move(transports)) {
-    random_.fill(instance_.bytes);
+      transports_(std::move(transports)),
+      instance_(surroundings.instance) {
     strand_.post([this] { tick(); });
 }
 
@@ -56,6 +56,8 @@ void Links::close() {
     if (closed_) return;
     closed_ = true;
     ticker_.reset();
+    presence_timer_.reset();
+    presence_retry_.reset();
     listeners_.clear();
     for (const Handle& connection : connections_)
         finish_sync(*connection, fail(Errc::disconnected, "the peer was closed"));
@@ -210,6 +212,7 @@ void Links::pump(const Handle& connection) {
     take_events(connection);
     while (connection->link && !connection->closing) {
         if (!connection->has_held) {
+            pace_presence(*connection);
             if (!connection->session->next_message(connection->held)) break;
             connection->has_held = true;
         }
@@ -217,6 +220,7 @@ void Links::pump(const Handle& connection) {
         if (!sent && sent.error().code == Errc::busy) return;
         connection->has_held = false;
         if (!sent) break;
+        note_presence(*connection);
     }
     take_events(connection);
     if (connection->session->is_closed() && !connection->closing) {
@@ -328,6 +332,7 @@ void Links::let_go(const Handle& connection) {
     connection->handshake_timer.reset();
     connection->other_side.reset();
     connection->has_held = false;
+    connection->presence = {};
     connection->closing = false;
     connection->is_ending = false;
     if (!connection->keep) {

@@ -56,6 +56,7 @@ class Links {
         const crdt::SigningKey& identity;
         Clock& clock;
         Random& random;
+        PeerInstance instance;  ///< Names this run of the peer.
     };
 
     Links(const Surroundings& surroundings,
@@ -80,6 +81,8 @@ class Links {
     void document_changed(std::string_view id);
     /// Whether anybody would be told. Any thread.
     bool has_sessions() const noexcept { return session_count_ != 0; }
+    /// Somebody's presence in a document changed.
+    void presence_changed(const std::string& id);
     /// Ends all sessions and links; nothing is called afterwards.
     void close();
 
@@ -93,6 +96,12 @@ class Links {
   private:
     /// One run of one peer.
     using Run = std::pair<DeviceKey, session::PeerInstance>;
+    /// How much presence waits in a link's queue: what waits there grows old.
+    struct PresencePace {
+        std::uint64_t sent_count = 0;  ///< Entries, as the session counts them.
+        std::uint64_t mark = 0;        ///< Once so many bytes were taken, none waits any more.
+        std::uint64_t size = 0;        ///< What was given up to there, at most.
+    };
     /// One link with its session, or the wish for one.
     struct Connection {
         std::string url;      ///< As it was given.
@@ -120,6 +129,7 @@ class Links {
         Strand::Timer handshake_timer;
         std::vector<std::string> patterns;
         bool is_once = false;
+        PresencePace presence;
     };
     /// Callbacks keep a weak one: the connection may go before its dial or link does.
     using Handle = std::shared_ptr<Connection>;
@@ -150,6 +160,14 @@ class Links {
     /// What is left to do once no callback of the link's is on the stack.
     void let_go(const Handle& connection);
     SyncReport report_of(const Connection& connection) const;
+    /// Does what is due of the presence in a document.
+    void tend_presence(const std::string& id);
+    void tend_due_presence();
+    void start_presence_timer(MonotonicTime due);
+    /// Has the session keep its presence back, or not, before it is asked for a message.
+    void pace_presence(const Connection& connection);
+    /// After a message was sent.
+    void note_presence(Connection& connection) const;
     void tick();
     void come_back(MonotonicTime now);
     std::chrono::milliseconds up_to(std::chrono::milliseconds delay);
@@ -172,6 +190,9 @@ class Links {
     };
     std::optional<Tick> last_tick_;
     session::PeerInstance instance_;  // Of this run.
+    std::map<std::string, MonotonicTime> presence_due_;
+    Strand::Timer presence_timer_, presence_retry_;
+    MonotonicTime presence_timer_due_{0};
     std::uint64_t divergence_count_ = 0;
     std::uint64_t ended_received_size_ = 0;  // By sessions that ended.
     std::uint64_t ended_sent_size_ = 0;

@@ -58,6 +58,7 @@ void Links::admit(const Handle& connection, const session::ChannelPeer& peer) {
     options.access = connection->access;
     options.name = options_.name;
     options.features = peer.features;
+    options.other_side = PeerRun{peer.device, peer.instance};
     options.patterns = connection->patterns;
     options.is_once = connection->is_once;
     connection->session = std::make_unique<session::Session>(host_, std::move(options));

@@ -127,6 +127,13 @@ void SecureLink::close(const std::optional<Error>& reason) {
     flush();
 }
 
+std::uint64_t SecureLink::held_size() const noexcept {
+    std::uint64_t size = 0;
+    for (const Bytes& record : held_)
+        size += record.size();
+    return size;
+}
+
 /// Whether the link took @p record, or will take none any more.
 bool SecureLink::give(ByteView record) {
     const auto sent = link_->send(record);

@@ -76,8 +76,14 @@ class SecureLink {
     /// Bytes of all that went over the link, in records: what the transport adds is not counted.
     std::uint64_t received_size() const noexcept { return received_size_; }
     std::uint64_t sent_size() const noexcept { return sent_size_; }
+    /// Bytes of records that send() made, and of those the ones that the system has not taken yet.
+    std::uint64_t given_size() const noexcept { return sent_size_ + held_size(); }
+    std::uint64_t waiting_size() const noexcept {
+        return (link_ ? link_->queued_size() : 0) + held_size();
+    }
 
   private:
+    std::uint64_t held_size() const noexcept;
     void take(ByteView message);
     void note_sign(MonotonicTime now);
     void cut();

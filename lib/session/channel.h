@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/env.h"
 #include "base/link.h"
+#include "base/presence.h"
 #include "base/result.h"
 #include "crdt/hash.h"
 #include "session/messages.h"
@@ -36,7 +37,7 @@ inline constexpr std::uint64_t kPeerRole = 0;
 
 /// 16 random bytes that name one run of a peer: two links with the same at both ends are one too
 /// many.
-using PeerInstance = FixedBytes<16, struct PeerInstanceTag>;
+using joinery::PeerInstance;
 
 struct ChannelOptions {
     using Role = NoiseXx::Role;

@@ -40,7 +40,9 @@ struct Counters {
     std::uint64_t changes_sent = 0;
     std::uint64_t changes_applied = 0, changes_duplicate = 0;  ///< Received.
     std::uint64_t live_sent = 0,
-                  live_received = 0;     ///< Live values; received: those that were new.
+                  live_received = 0;  ///< Live values; received: those that were new.
+    std::uint64_t presence_sent = 0, presence_received = 0;  ///< Entries; received: that were new.
+    std::uint64_t presence_dropped = 0;                      ///< For want of room.
     std::uint64_t messages_skipped = 0;  ///< Of optional types that are not known here.
     std::uint64_t divergences = 0, forks = 0, resyncs = 0, stalls = 0, refusals = 0;
 

@@ -168,6 +168,7 @@ void Exchange::refuse(const Error& error, bool is_theirs) {
     }
     keep_stated(0);
     live_.stop();
+    leave_presence();
     ++context_.counters.refusals;
     note(Event::Kind::refused);
     context_.events.back().error = error;

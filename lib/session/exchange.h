@@ -49,6 +49,15 @@ struct ExchangeContext {
     std::size_t received_names = 0;  ///< In all decoder dictionaries.
     std::size_t stated_entries = 0;  ///< Frontier entries that the other side made us keep.
     bool has_live = false;           ///< Both sides speak of live values.
+    /// Who the other side is, where both speak of presence.
+    std::optional<PeerRun> presence_run{};
+    std::string name{};  ///< As the other side calls itself.
+};
+
+/// Ends the other side's presence in a document: with the session, or before.
+struct LeavePresence {
+    std::uint32_t link = 0;
+    void operator()(PresencePort* port) const { port->leave(link); }
 };
 
 class Exchange {
@@ -68,6 +77,11 @@ class Exchange {
     Result<void> take(const Refuse& message);
     Result<void> take(const LiveWant& message);
     Result<void> take(const LiveValues& message);
+    Result<void> take(const PresenceNote& message);
+    /// Somebody's presence in the document changed.
+    void presence_changed() { find_port(); }
+    /// The other side's presence here has come to its end.
+    void leave_presence() noexcept { presence_.reset(); }
     /// Asks whether both are equal, if nothing else is going on though they are not known to be.
     void probe();
     /// Begins the dictionary of what is sent anew.
@@ -78,10 +92,12 @@ class Exchange {
     State announce(std::uint64_t ref);
     bool has_control() const noexcept;
     bool has_changes() const noexcept;
+    bool has_presence() const;
     /// Each writes one message to @p out and says whether it did; a false has settled that there
     /// was none to write. Control goes before changes.
     bool write_control(Bytes& out);
     bool write_changes(Bytes& out);
+    bool write_presence(Bytes& out);
 
     const std::string& id() const noexcept { return id_; }
     bool is_announced() const noexcept { return ref_.has_value(); }
@@ -127,6 +143,8 @@ class Exchange {
         bool is_durable = false;
     };
 
+    /// The presence in the document, of which the other side takes part from now on; or null.
+    PresencePort* join_presence();
     bool find_port();
     bool make_port();
     bool is_logged_in_step() const noexcept;
@@ -201,6 +219,8 @@ class Exchange {
     std::uint64_t changes_sent_ = 0, changes_received_ = 0;
 
     LiveExchange live_;
+    std::unique_ptr<PresencePort, LeavePresence> presence_;  // Once some was exchanged.
+    std::uint64_t presence_version_ = 0;                     // So far they were told.
     std::unique_ptr<Streams> streams_;
     std::uint64_t resync_number_ = 0;        // The last that we asked for.
     std::uint64_t their_resync_number_ = 0;  // The last that they asked for.

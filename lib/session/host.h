@@ -9,6 +9,7 @@
 #include "crdt/document.h"
 #include "crdt/live.h"
 #include "crdt/seal.h"
+#include "session/presence.h"
 
 #include <algorithm>
 #include <array>
@@ -120,6 +121,9 @@ class DocumentPort {
                                              std::uint32_t origin) = 0;
     /// A number, not 0, that names one session's end of this document.
     virtual std::uint32_t new_live_origin() = 0;
+
+    /// The presence in it, which lives as long as the document; null where the host knows of none.
+    virtual PresencePort* presence() { return nullptr; }
 };
 
 /// The documents of a peer.

@@ -10,6 +10,7 @@
 #include "session/envelope.h"
 #include "session/frontier.h"
 #include "session/intern.h"
+#include "session/presence.h"
 
 #include <cstdint>
 #include <optional>
@@ -37,10 +38,14 @@ inline constexpr std::uint64_t kOptionalType = 0x40;
 inline constexpr std::uint64_t kLiveFeature = 1;
 /// Hellos say what the other side may read and write.
 inline constexpr std::uint64_t kAccessFeature = 2;
+/// Presence is exchanged.
+inline constexpr std::uint64_t kPresenceFeature = 4;
 /// Those that this build has.
-inline constexpr std::uint64_t kFeatures = kLiveFeature | kAccessFeature;
+inline constexpr std::uint64_t kFeatures = kLiveFeature | kAccessFeature | kPresenceFeature;
 /// Bytes of the batches of one message of live values.
 inline constexpr std::size_t kLiveSizeMax = std::size_t{1} << 20U;
+/// Bytes of the items of one message of presence.
+inline constexpr std::size_t kPresenceSizeMax = std::size_t{1} << 16U;
 
 /// The first value of each message. The numbers are on the wire: never change them.
 enum class MessageType : std::uint8_t {
@@ -58,6 +63,7 @@ enum class MessageType : std::uint8_t {
     bye = 11,
     live_want = 64,
     live_values = 65,
+    presence = 66,
 };
 
 /// The first 16 bytes of a Digest: enough to tell states apart.
@@ -180,6 +186,12 @@ struct LiveValues {
     std::vector<crdt::LiveBatch> batches;
 };
 
+/// What peers show of themselves in a document.
+struct PresenceNote {
+    std::uint64_t document = 0;
+    std::vector<PresenceItem> items;  ///< At least one.
+};
+
 using Message = std::variant<Hello,
                              Have,
                              Listed,
@@ -193,7 +205,8 @@ using Message = std::variant<Hello,
                              Refuse,
                              Bye,
                              LiveWant,
-                             LiveValues>;
+                             LiveValues,
+                             PresenceNote>;
 
 /// Writes the messages of one direction. Each write() appends one message to @p out.
 class MessageWriter {
@@ -212,6 +225,7 @@ class MessageWriter {
     void write(const Bye& message, Bytes& out);
     void write(const LiveWant& message, Bytes& out);
     void write(const LiveValues& message, Bytes& out);
+    void write(const PresenceNote& message, Bytes& out);
 
   private:
     void write_seals(std::span<const crdt::Seal> seals);
@@ -221,7 +235,8 @@ class MessageWriter {
     SentNames<ActorId> actors_;
     SentNames<ProofKey> proofs_;
     SentNames<ProofKey> live_proofs_;  // Apart: who skips live messages has seen none of them.
-    Bytes body_;                       // Reused.
+    SentNames<PeerRun> runs_;
+    Bytes body_;  // Reused.
 };
 
 /// Reads the messages of one direction.
@@ -246,6 +261,8 @@ class MessageReader {
     Message read_changes(EnvelopeReader& in);
     Message read_ack(EnvelopeReader& in);
     Message read_live_values(EnvelopeReader& in);
+    Message read_presence(EnvelopeReader& in);
+    PresenceItem read_presence_item(crdt::ByteReader& in);
     std::vector<crdt::Seal> read_seals(crdt::ByteReader in, EnvelopeReader& out);
     Frontier read_frontier(EnvelopeReader& in);
     ActorId read_actor(crdt::ByteReader& in);
@@ -253,6 +270,7 @@ class MessageReader {
     ReceivedNames<ActorId> actors_;
     ReceivedNames<Proof> proofs_;
     ReceivedNames<crdt::ActorProof> live_proofs_;
+    ReceivedNames<PeerRun> runs_;
 };
 
 /// A proof as it is written where it is named first, and read again.

@@ -124,6 +124,7 @@ std::size_t field_count(MessageType type) {
         case MessageType::restart:
         case MessageType::refuse:
         case MessageType::live_want:
+        case MessageType::presence:
         case MessageType::bye: return 2;
         case MessageType::live_values:
         case MessageType::changes:
@@ -144,9 +145,9 @@ Result<std::optional<Message>> MessageReader::read(ByteView bytes) {
     const std::uint64_t type = in.integer();
     if (!in.ok()) return in.error();
     if (count == 0) return fail(Errc::malformed, "message without a type");
-    const bool is_live = type == static_cast<std::uint64_t>(MessageType::live_want) ||
-                         type == static_cast<std::uint64_t>(MessageType::live_values);
-    if (type > static_cast<std::uint64_t>(MessageType::bye) && !is_live) {
+    const bool is_known_optional = type >= static_cast<std::uint64_t>(MessageType::live_want) &&
+                                   type <= static_cast<std::uint64_t>(MessageType::presence);
+    if (type > static_cast<std::uint64_t>(MessageType::bye) && !is_known_optional) {
         if ((type & kOptionalType) != 0) return std::optional<Message>();
         return fail(Errc::unsupported, "message of an unknown type", type);
     }
@@ -174,6 +175,7 @@ Result<Message> MessageReader::read_known(MessageType type, std::size_t count, E
         case MessageType::bye: message = read_bye(in); break;
         case MessageType::live_want: message = read_live_want(in); break;
         case MessageType::live_values: message = read_live_values(in); break;
+        case MessageType::presence: message = read_presence(in); break;
         case MessageType::frontier: {
             FrontierNote note;
             note.document = number(in);

@@ -25,6 +25,7 @@ Session::Session(Host& host, Options options)
         patterns_ = std::move(*patterns);
     }
     context_.has_live = (options_.features & kLiveFeature) != 0;
+    if ((options_.features & kPresenceFeature) != 0) context_.presence_run = options_.other_side;
 }
 
 Counters& Counters::operator+=(const Counters& more) noexcept {
@@ -111,6 +112,9 @@ Result<void> Session::take_hello(const Hello& message) {
     if (peer_) return fail(Errc::malformed, "second hello");
     JOINERY_TRY(their_patterns_, Patterns::of(message.patterns));
     peer_ = PeerInfo{message.name, message.patterns, message.is_once, message.access};
+    context_.name = message.name;
+    // Who is here for a moment has nothing to show, and nobody to show it to.
+    if (message.is_once || options_.is_once) context_.presence_run.reset();
     their_document_max_ = message.document_max;
     context_.events.push_back({Event::Kind::hello, {}, std::nullopt, true, message.name, {}});
     list_documents();
@@ -184,12 +188,23 @@ void Session::document_changed(std::string_view id) {
     if (takes_part(id)) add_document(std::string(id));
 }
 
+void Session::presence_changed(std::string_view id) {
+    if (is_closed_ || !peer_ || !context_.presence_run) return;
+    if (const auto known = by_id_.find(id); known != by_id_.end()) {
+        slots_[known->second].exchange.presence_changed();
+        return update(known->second);
+    }
+    if (takes_part(id)) add_document(std::string(id));
+}
+
 void Session::close(const std::optional<Error>& reason) {
     if (!is_closed_) end(reason, false, {});
 }
 
 void Session::end(const std::optional<Error>& error, bool is_theirs, std::string text) {
     is_closed_ = true;
+    for (Slot& slot : slots_)
+        slot.exchange.leave_presence();
     if (!is_theirs) {
         Bye bye;
         if (error) bye = {error->code, std::string(error->what.substr(0, kByeTextSizeMax))};
@@ -236,6 +251,7 @@ void Session::update(Index index) {
     };
     enqueue(control_, slot.in_control, slot.exchange.has_control());
     enqueue(changes_, slot.in_changes, slot.exchange.has_changes());
+    enqueue(presence_, slot.in_presence, slot.exchange.has_presence());
     const auto recount = [](std::size_t& count, bool& counted, bool now) {
         if (counted != now) now ? ++count : --count;
         counted = now;
@@ -280,7 +296,7 @@ bool Session::write_next(Bytes& out) {
         context_.writer.write(Listed{}, out);
         return true;
     }
-    if (write_from(control_, true, out) || write_from(changes_, false, out)) return true;
+    if (write_from(control_, true, out) || write_fairly(out)) return true;
     // Where no change was missing after all, the question that comes after them is due.
     if (write_from(control_, true, out)) return true;
     if (!options_.is_once || !is_settled()) return false;
@@ -360,6 +376,32 @@ bool Session::write_from(std::deque<Index>& queue, bool is_control, Bytes& out) 
     return false;
 }
 
+bool Session::write_presence(Bytes& out) {
+    while (!is_presence_held_ && !presence_.empty()) {
+        const Index index = presence_.front();
+        presence_.pop_front();
+        Slot& slot = slots_[index];
+        slot.in_presence = false;
+        const bool wrote = slot.exchange.has_presence() && slot.exchange.write_presence(out);
+        update(index);
+        slot.bytes_sent += out.size();
+        if (wrote) return true;
+    }
+    return false;
+}
+
+/// Presence goes first, for it is small and of this moment. But on a slow link there is always
+/// more of it: so one message of changes goes after each.
+bool Session::write_fairly(Bytes& out) {
+    const bool is_turn_of_changes = std::exchange(presence_was_last_, false);
+    if (is_turn_of_changes && write_from(changes_, false, out)) return true;
+    if (write_presence(out)) {
+        presence_was_last_ = true;
+        return true;
+    }
+    return !is_turn_of_changes && write_from(changes_, false, out);
+}
+
 // --- Questions ----------------------------------------------------------------------------------
 
 bool Session::is_in_step() const noexcept {
@@ -407,7 +449,7 @@ std::size_t Session::memory_size() const noexcept {
         size += sizeof slot + slot.exchange.memory_size() + slot.exchange.id().capacity() + 64;
     }
     size += (their_documents_.capacity() + our_documents_.capacity() + to_announce_.size() +
-             control_.size() + changes_.size()) *
+             control_.size() + changes_.size() + presence_.size()) *
             sizeof(Index);
     return size;
 }

@@ -37,6 +37,8 @@ struct Options {
     std::string name;
     /// What both sides have, as the channel's handshake found.
     std::uint64_t features = kFeatures;
+    /// Who the other side is, as the channel has proved; none: no presence is exchanged.
+    std::optional<PeerRun> other_side;
     /// Documents wanted; empty wants all. See Patterns.
     std::vector<std::string> patterns;
     /// What the other side may read and write here.
@@ -70,7 +72,9 @@ struct PeerInfo {
 /// (kDictionaryTotalMax for all documents). What the other side can make it keep beyond that is
 /// bounded by the Options.
 /// @par Thread safety
-/// One thread at a time. The host may call document_changed() from inside its own functions.
+/// One thread at a time. The host may call document_changed() and presence_changed() from inside
+/// its own functions, but for those that the destructor calls: with it the other side leaves the
+/// presence of documents.
 class Session {
   public:
     /// @param host  Must outlive the session.
@@ -89,6 +93,14 @@ class Session {
     /// whoever changed it, this session too; or that there is a new document. Cheap, and as often
     /// as wanted.
     void document_changed(std::string_view id);
+    /// Says that somebody's presence in @p id may have changed, as document_changed().
+    void presence_changed(std::string_view id);
+    /// Keeps presence back until release_presence(): the link has some to send still, and what is
+    /// said later is newer.
+    void hold_presence() noexcept { is_presence_held_ = true; }
+    void release_presence() noexcept { is_presence_held_ = false; }
+    /// Whether there may be presence to say.
+    bool has_presence() const noexcept { return !presence_.empty(); }
     /// Ends the session; the other side is told why: nothing means "done".
     void close(const std::optional<Error>& reason);
 
@@ -121,7 +133,8 @@ class Session {
   private:
     struct Slot {
         Exchange exchange;
-        bool in_control = false, in_changes = false;  // Whether the queues have it.
+        // Whether the queues have it.
+        bool in_control = false, in_changes = false, in_presence = false;
         bool is_in_step = false, is_settled = false, is_acknowledged = false;
         std::uint64_t bytes_sent = 0, bytes_received = 0;
     };
@@ -146,6 +159,8 @@ class Session {
     void leave_out();
     bool write_have(Bytes& out);
     bool write_from(std::deque<Index>& queue, bool is_control, Bytes& out);
+    bool write_presence(Bytes& out);
+    bool write_fairly(Bytes& out);
     bool write_next(Bytes& out);
 
     Options options_;
@@ -159,7 +174,9 @@ class Session {
     std::map<std::string, Index, std::less<>> by_id_;
     std::vector<Index> their_documents_;  // By their number.
     std::vector<Index> our_documents_;    // By ours.
-    std::deque<Index> to_announce_, control_, changes_;
+    std::deque<Index> to_announce_, control_, changes_, presence_;
+    bool presence_was_last_ = false;  // Of what was written of it and of changes.
+    bool is_presence_held_ = false;
     std::size_t in_step_count_ = 0, settled_count_ = 0, acknowledged_count_ = 0;
 
     bool hello_said_ = false;

@@ -29,9 +29,12 @@ void pull(session::Session& session) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     test::FakeHost host(1);
     host.put("d", "x", "1");
+    host.at("d").presence()->set("k", Value("shown"));
     session::Options options;
+    options.other_side.emplace();
     session::Session session(host, options);
     host.on_changed = [&](const std::string& id) { session.document_changed(id); };
+    host.on_presence = [&](const std::string& id) { session.presence_changed(id); };
     MonotonicTime now{std::chrono::seconds(1)};
     pull(session);
     for (fuzz::Pieces pieces(data, size); !pieces.is_empty() && !session.is_closed();) {
@@ -39,8 +42,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         pull(session);
         now += std::chrono::seconds(1);
         session.on_time(now);
+        host.now = now;
+        host.tend_presence();
         pull(session);
     }
+    host.on_presence = {};  // The session's end is news, too.
     host.digests();
+    for (const std::string& id : host.documents()) {
+        JOINERY_ASSERT(host.at(id).presence()->board.entry_count() <=
+                       session::kPresenceEntriesMax + kPresenceKeysMax);
+    }
     return 0;
 }

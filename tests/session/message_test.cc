@@ -70,6 +70,10 @@ std::vector<std::pair<std::string, Message>> samples() {
     State with_live = state(false);
     with_live.live = empty.live = filled<crdt::LiveHash>(0xe0);
     have_live.entries = {{"d", 0, with_live}, {"", 7, empty}};
+    const PeerRun run{filled<DeviceKey>(0x33), filled<PeerInstance>(0x66)};
+    const auto presence = [&](std::uint64_t counter, bool is_gone, Value value) {
+        return PresenceItem{{run, "xy"}, counter, is_gone, value, std::chrono::seconds(30)};
+    };
     const crdt::LiveMarks marks{{filled<crdt::LiveHash>(0x0c), 5, 0x0706050403020100},
                                 {filled<crdt::LiveHash>(0x0d), 6, 1}};
     return {
@@ -94,6 +98,9 @@ std::vector<std::pair<std::string, Message>> samples() {
         {"live-values-last", LiveValues{0, true, {live_batch()}}},
         {"live-values-none", LiveValues{0, true, {}}},
         {"hello-limited", limited},
+        {"presence", PresenceNote{0, {presence(1, false, Value("7,9"))}}},
+        {"presence-next", PresenceNote{0, {presence(2, false, Value("8,9"))}}},
+        {"presence-gone", PresenceNote{0, {presence(3, true, Value())}}},
     };
 }
 
@@ -174,7 +181,7 @@ TEST(Messages, NamesGoRoundWhenTheirPlacesAreAllTaken) {
 
 TEST(Messages, TypesThatAreNotKnownAreSkippedOrEndTheSession) {
     MessageReader reader;
-    const auto skipped = reader.read(Bytes{0x92, 0x42, 0xc1});
+    const auto skipped = reader.read(Bytes{0x92, 0x43, 0xc1});
     ASSERT_TRUE(skipped);
     EXPECT_FALSE(skipped->has_value());
     EXPECT_EQ(reader.read(Bytes{0x92, 0x0c, 0x00}).error().code, Errc::unsupported);
@@ -268,8 +275,10 @@ TEST(Messages, CountsAndSizesPastTheEndAreRefusedAtOnce) {
         {0x93, 0x06, 0xc0, 0x01},                    // nil
         {0x93, 0x06, 0xff, 0x01},                    // a negative number
         {0x93, 0x07, 0x00, 0xc4, 0x02, 0x05, 0x01},  // an actor that was not named
-        {0x93, 0x0a, 0x00, 0x00},                    // refusal without a reason
-        {0x93, 0x0b, 0x00, 0xa1, 0xff},              // not UTF-8
+        {0x93, 0x42, 0x00, 0xc4, 0x00},              // presence of nobody
+        {0x93, 0x42, 0x00, 0xc4, 0x05, 0x01, 0x00, 0x01, 0x02, 0x00},  // a run that was not named
+        {0x93, 0x0a, 0x00, 0x00},                                      // refusal without a reason
+        {0x93, 0x0b, 0x00, 0xa1, 0xff},                                // not UTF-8
     };
     for (const Bytes& input : inputs) {
         MessageReader reader;

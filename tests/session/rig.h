@@ -24,6 +24,10 @@ struct Peer {
             for (Session* session : sessions)
                 session->document_changed(id);
         };
+        host.on_presence = [this](const std::string& id) {
+            for (Session* session : sessions)
+                session->presence_changed(id);
+        };
     }
     FakeHost host;
     std::vector<Session*> sessions;
@@ -73,7 +77,7 @@ class Wire {
   public:
     Wire(Peer& a, Peer& b) : Wire(a, options_of(a), b, options_of(b)) {}
     Wire(Peer& a, session::Options a_options, Peer& b, session::Options b_options)
-        : left(a, std::move(a_options)), right(b, std::move(b_options)) {}
+        : left(a, between(std::move(a_options), b)), right(b, between(std::move(b_options), a)) {}
 
     /// Moves at most one message in one direction; false if there was none.
     bool step(End& from, End& to) {
@@ -121,6 +125,10 @@ class Wire {
             }
         }
         return count;
+    }
+    static session::Options between(session::Options options, const Peer& other) {
+        options.other_side = other.host.run();
+        return options;
     }
     bool is_in_step() const { return left.session->is_in_step() && right.session->is_in_step(); }
 

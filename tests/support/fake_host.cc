@@ -22,7 +22,8 @@ std::unique_ptr<crdt::SigningKey> key_of(std::uint8_t seed) {
 // --- FakeDocument
 // ---------------------------------------------------------------------------------
 
-FakeDocument::FakeDocument(FakeHost& host, std::string id) : host_(host), document_(std::move(id)) {
+FakeDocument::FakeDocument(FakeHost& host, std::string id)
+    : host_(host), presence_(host, id), document_(std::move(id)) {
     document_.set_hash_source(
         [this](const ActorId& actor, std::uint64_t seq) -> Result<ChangeHash> {
             for (std::size_t i = 0; i < log_.changes.size(); ++i) {
@@ -188,12 +189,66 @@ void FakeDocument::settle() {
     if (host_.is_durable_at_once) durable_ = stored_;
 }
 
+// --- FakePresence
+// ---------------------------------------------------------------------------------
+
+FakePresence::FakePresence(FakeHost& host, std::string id)
+    : board(host.run()), host_(host), id_(std::move(id)) {}
+
+void FakePresence::note() {
+    if (host_.on_presence) host_.on_presence(id_);
+}
+
+void FakePresence::set(std::string_view key, Value value, std::chrono::milliseconds time_to_live) {
+    JOINERY_ASSERT(board.set(key, std::move(value), time_to_live, host_.now).has_value());
+    note();
+}
+
+void FakePresence::clear(std::string_view key) {
+    board.clear(key, host_.now);
+    note();
+}
+
+void FakePresence::leave(std::uint32_t link) {
+    board.leave(link, host_.now);
+    note();
+}
+
+session::PresenceReceived FakePresence::receive(std::span<const session::PresenceItem> items,
+                                                std::uint32_t link) {
+    const auto received = board.receive(items, link, host_.now);
+    note();
+    return received;
+}
+
+std::vector<session::PresenceItem> FakePresence::collect(session::PresenceCursor& cursor,
+                                                         std::size_t size_max) {
+    return board.collect(cursor, size_max, host_.now);
+}
+
+std::optional<MonotonicTime> FakePresence::tend() {
+    board.expire(host_.now);
+    note();
+    return board.next_due();
+}
+
 // --- FakeHost
 // -------------------------------------------------------------------------------------
 
 FakeHost::FakeHost(std::uint8_t seed) : key_(key_of(seed)), seed_(seed) {
     proof_.device = key_->public_key();
     proof_.incarnation.bytes.fill(seed);
+}
+
+PeerRun FakeHost::run() const {
+    PeerRun run{key_->public_key(), {}};
+    run.instance.bytes.fill(seed_);
+    return run;
+}
+
+void FakeHost::tend_presence() {
+    for (const auto& [id, document] : documents_)
+        document->presence()->tend();
 }
 
 std::vector<std::string> FakeHost::documents() const {

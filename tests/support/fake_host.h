@@ -23,6 +23,35 @@ namespace joinery::test {
 
 class FakeHost;
 
+/// The presence in a document, at the time that its host has.
+class FakePresence final : public session::PresencePort {
+  public:
+    FakePresence(FakeHost& host, std::string id);
+
+    void set(std::string_view key,
+             Value value,
+             std::chrono::milliseconds time_to_live = kPresenceTimeDefault);
+    void clear(std::string_view key);
+    std::uint32_t join(const PeerRun& run, std::string_view name) override {
+        return board.join(run, name);
+    }
+    void leave(std::uint32_t link) override;
+    session::PresenceReceived receive(std::span<const session::PresenceItem> items,
+                                      std::uint32_t link) override;
+    bool has_news(std::uint64_t version) const override { return board.has_news(version); }
+    std::vector<session::PresenceItem> collect(session::PresenceCursor& cursor,
+                                               std::size_t size_max) override;
+    std::optional<MonotonicTime> tend() override;
+
+    session::PresenceBoard board;
+
+  private:
+    void note();
+
+    FakeHost& host_;
+    std::string id_;
+};
+
 class FakeDocument : public session::DocumentPort {
   public:
     FakeDocument(FakeHost& host, std::string id);
@@ -44,6 +73,7 @@ class FakeDocument : public session::DocumentPort {
     Result<std::size_t> receive_live(std::span<const crdt::LiveBatch> batches,
                                      std::uint32_t origin) override;
     std::uint32_t new_live_origin() override { return ++last_origin_; }
+    FakePresence* presence() override { return &presence_; }
 
     crdt::Document& document() { return document_; }
     std::size_t change_count() const { return log_.changes.size(); }
@@ -68,6 +98,7 @@ class FakeDocument : public session::DocumentPort {
     void settle();
 
     FakeHost& host_;
+    FakePresence presence_;
     std::uint32_t last_origin_ = 0;
     mutable crdt::Document document_;
     crdt::Batch log_;
@@ -109,6 +140,13 @@ class FakeHost : public session::Host {
     void make_durable();
     /// Called with the id whenever the frontier, durable frontier or digest of a document changed.
     std::function<void(const std::string&)> on_changed;
+    /// Called with the id whenever somebody's presence in a document changed.
+    std::function<void(const std::string&)> on_presence;
+    /// What the time is for presence.
+    MonotonicTime now{0};
+    /// Lets the time of all presence come.
+    void tend_presence();
+    PeerRun run() const;
 
     const crdt::ActorProof& proof() const { return proof_; }
     const crdt::SigningKey& key() const { return *key_; }

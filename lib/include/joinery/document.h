@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/env.h"
 #include "base/plain.h"
+#include "base/presence.h"
 #include "base/result.h"
 #include "joinery/outbox.h"
 
@@ -25,6 +26,7 @@ namespace joinery {
 
 namespace detail {
 class DocumentCore;
+class DocumentPresence;
 class TxCore;
 }  // namespace detail
 
@@ -221,6 +223,52 @@ class LiveRegister {
     std::string key_;
 };
 
+/// What peers show of themselves in a document while they are there: cursors, selections, what
+/// somebody drags. Of each (run of a peer, key) the last value; no history, never on disk, in no
+/// change. For what outlives the peer that said it, a register or a LiveRegister.
+///
+/// An entry stays until it is cleared, its peer is gone (at once where its link is cut), or nothing
+/// was heard of it for its time to live. It is passed on from peer to peer. Nobody signs it:
+/// show it, but decide nothing by it.
+///
+/// The handle is cheap to copy, valid while the Peer lives.
+///
+/// @par Cost
+/// A link is sent what stands when it takes a message: setting a value more often than that costs
+/// nothing on the wire.
+/// @par Thread safety
+/// All calls are safe from any thread.
+/// @see docs/semantics.md P
+class Presence {
+  public:
+    /// Shows @p value under @p key, in place of what was there, until clear() or the end of the
+    /// Peer. It need not be set again to stay.
+    ///
+    /// @param time_to_live  1 s to 1 h: for how long others show it at most where they hear nothing
+    ///                      more. Shorter lets go sooner of who is beyond a broken link, and is
+    ///                      said anew more often, at half of it.
+    /// @return `over_limit` for a key past 256 bytes, a string past 4 KiB, another time to live, or
+    ///         more than 64 keys in one document; `malformed` for what is not UTF-8.
+    Result<void> set(std::string_view key,
+                     Value value,
+                     std::chrono::milliseconds time_to_live = kPresenceTimeDefault) const;
+    /// Shows nothing under @p key any more.
+    void clear(std::string_view key) const;
+    /// All that is shown, our own too, by run and key.
+    std::vector<PresenceEntry> list() const;
+    /// Calls @p callback with what is different since the last time, or since observe(), on the
+    /// peer's callback executor. One call waits at most, and tells of each entry once: an executor
+    /// that runs callbacks once a frame gets one for each frame.
+    [[nodiscard]] Subscription observe(std::function<void(const PresenceEvent&)> callback) const;
+
+  private:
+    friend class Document;
+    explicit Presence(std::shared_ptr<detail::DocumentPresence> core) noexcept
+        : core_(std::move(core)) {}
+
+    std::shared_ptr<detail::DocumentPresence> core_;
+};
+
 /// A handle to a document of an open Peer: cheap to copy, valid while the Peer lives.
 ///
 /// @par Thread safety
@@ -256,6 +304,9 @@ class Document {
     ///
     /// @return `not_found` without such an object; `malformed` for an element of a list.
     Result<LiveRegister> live(std::string_view path) const;
+
+    /// What peers show of themselves in the document.
+    Presence presence() const;
 
     /// What is at @p path; `not_found` if nothing is. With a version: what was there then, by
     /// replaying from the nearest snapshot; no live values are in it.
