@@ -137,6 +137,7 @@ class Links {
     void come_back(MonotonicTime now);
     std::chrono::milliseconds up_to(std::chrono::milliseconds delay);
     Transport* transport_for(std::string_view url);
+    static Error no_transport();
     void log(LogLevel level, std::string text);
 
     Strand& strand_;
@@ -160,5 +161,14 @@ class Links {
     std::uint64_t ended_sent_size_ = 0;
     bool closed_ = false;
 };
+
+template <class Verb>
+auto Links::with(const Handle& connection, Verb verb) {
+    return [weak = std::weak_ptr(connection), verb = std::move(verb)](auto&&... arguments) {
+        if (const Handle there = weak.lock()) {
+            verb(there, std::forward<decltype(arguments)>(arguments)...);
+        }
+    };
+}
 
 }  // namespace joinery::detail
