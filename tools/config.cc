@@ -19,7 +19,7 @@ const char* const kConfigHelp =
     "A configuration is TOML; every key may be left out:\n"
     "  name = \"\"                       # as --name\n"
     "  listen = []                     # as --listen, each\n"
-    "  connect = []                    # as --connect, each\n"
+    "  connect = []                    # as --connect, each; an array for one of several URLs\n"
     "  allow = []                      # as --allow, each\n"
     "  open = false                    # as --open\n"
     "  [storage]\n"
@@ -71,6 +71,24 @@ Set list(std::vector<std::string>& to) {
     });
 }
 
+/// An array of which each item is a text, or an array of texts.
+Set lists(std::vector<std::vector<std::string>>& to) {
+    return [&to](const toml::node& node) -> std::optional<std::string> {
+        const char* const wrong = "an array of texts, or of arrays of texts, is wanted";
+        const toml::array* array = node.as_array();
+        if (array == nullptr) return wrong;
+        for (const toml::node& item : *array) {
+            std::vector<std::string>& urls = to.emplace_back();
+            if (const auto one = item.value_exact<std::string>()) {
+                urls.push_back(*one);
+            } else if (list(urls)(item)) {
+                return wrong;
+            }
+        }
+        return std::nullopt;
+    };
+}
+
 Set keys(std::vector<DeviceKey>& to) {
     return texts([&to](const std::string& value) -> std::optional<std::string> {
         return read_key(value, to.emplace_back());
@@ -113,7 +131,7 @@ class ConfigReader {
         : file_(file) {
         tables_[""] = {{"name", name(arguments.name)},
                        {"listen", list(arguments.listen)},
-                       {"connect", list(arguments.connect)},
+                       {"connect", lists(arguments.connect)},
                        {"allow", keys(arguments.allow)},
                        {"open", flag(arguments.is_open)}};
         tables_["storage"] = {

@@ -72,9 +72,9 @@ int run_peer(const Common& common, const PeerArguments& given) {
         if (!bound) return report(url, bound.error());
         say(common, "listening", *bound);
     }
-    for (const std::string& url : arguments.connect) {
-        const auto done = peer->connect(url);
-        if (!done) return report(url, done.error());
+    for (const std::vector<std::string>& urls : arguments.connect) {
+        const auto done = peer->connect(urls);
+        if (!done) return report(urls.empty() ? "connect" : urls.front(), done.error());
     }
     warn_if_closed(*peer, arguments);
     say(common, "key", to_hex(peer->status().device.view()));

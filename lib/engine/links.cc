@@ -91,7 +91,7 @@ void Links::attach(const Handle& connection, std::unique_ptr<Link> link) {
                                           : session::ChannelOptions::Role::listener;
     channel.instance = instance_;
     channel.is_kept = connection->keep;
-    channel.expected = connection->expected;
+    channel.expected = connection->expected ? connection->expected : connection->met;
     connection->link = std::make_unique<SecureLink>(
         std::move(link), identity_, random_, clock_, options_.patience, channel);
     SecureLink::Events events;
@@ -141,6 +141,7 @@ void Links::take_events(const Handle& connection) {
         switch (event.kind) {
             case session::Event::Kind::hello:
                 connection->retry_delay = {};
+                connection->has_worked = true;
                 connection->state = LinkState::online;
                 connection->error.clear();
                 break;

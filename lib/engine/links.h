@@ -52,10 +52,13 @@ class Links {
     ~Links();
 
     Result<std::string> listen(std::string_view url);
-    /// Dials, and dials again when the link breaks; `unsupported` where no transport knows the
-    /// scheme, `malformed` for a key at its end that is none.
+    /// Dials one peer at each of @p urls in turn, and again when the link breaks; `unsupported`
+    /// where no transport knows a scheme, `malformed` for a key at the end that is none, or that is
+    /// not that of the others, `over_limit` for more than kUrlsMax.
+    Result<void> keep_connected(std::vector<std::string> urls);
     Result<void> keep_connected(std::string url);
-    /// Ends the link to @p url that keep_connected() keeps, and dials it no more.
+    /// Ends the link to @p url, or with it among others, that keep_connected() keeps, and dials it
+    /// no more.
     Result<void> drop(std::string_view url);
     /// Dials once; @p done is called once.
     void sync(std::string url,
@@ -76,11 +79,25 @@ class Links {
   private:
     /// One run of one peer.
     using Run = std::pair<DeviceKey, session::PeerInstance>;
-    /// One link with its session, or the wish for one.
-    struct Connection {
+    /// Where a peer may be found.
+    struct Target {
         std::string url;      ///< As it was given.
         std::string address;  ///< The same without a key.
         std::optional<DeviceKey> expected;
+        std::string error;  ///< Why it did not work the last time.
+    };
+    /// One link with its session, or the wish for one.
+    struct Connection {
+        /// Those of the target that is being dialled, or answered.
+        std::string url;
+        std::string address;
+        std::optional<DeviceKey> expected;
+        /// Of who is dialled, the one that worked last first; a round goes over all.
+        std::vector<Target> targets;
+        std::size_t target_index = 0;
+        bool has_worked = false;  ///< Since it was dialled.
+        /// Who answered at one of several targets: nobody else may at the others.
+        std::optional<DeviceKey> met;
         bool is_dialled = false;  ///< By this side.
         bool keep = false;        ///< Dial again when it ends.
         std::chrono::milliseconds retry_delay{0};
@@ -108,8 +125,12 @@ class Links {
     using Handle = std::shared_ptr<Connection>;
 
     Handle add(std::string url, bool is_dialled);
-    /// As add(), for what is to be dialled: takes the key off @p url.
-    Result<Handle> add_dialled(std::string url);
+    /// As add(), for what is to be dialled.
+    Result<Handle> add_dialled(std::vector<std::string> urls);
+    Result<std::vector<Target>> read_targets(std::vector<std::string> urls);
+    static void aim(Connection& connection, std::size_t index);
+    /// Whether a round goes on, with the next target; else the next one begins.
+    static bool has_next_target(Connection& connection);
     void arrived(std::unique_ptr<Link> link);
     /// @p verb with @p connection, if that is still there when it is called.
     template <class Verb>

@@ -11,40 +11,97 @@ namespace {
 /// For a sign of life of each link after this process or its machine was stopped.
 constexpr std::chrono::seconds kAwayAnswerTime{2};
 
+/// The key that @p url demands of who answers there.
+Result<std::optional<DeviceKey>> key_behind(std::string_view url) {
+    const std::size_t mark = url.find('#');
+    if (mark == std::string_view::npos) return std::optional<DeviceKey>();
+    DeviceKey key;
+    if (!parse_hex(url.substr(mark + 1), key.bytes)) {
+        return fail(Errc::malformed,
+                    "what follows the # of a URL is a key of 64 hexadecimal digits",
+                    mark + 1);
+    }
+    return std::optional(key);
+}
+
 }  // namespace
 
 Error Links::no_transport() {
     return fail(Errc::unsupported, "no transport for that URL; this version speaks tcp://");
 }
 
-Result<Links::Handle> Links::add_dialled(std::string url) {
-    const std::size_t mark = url.find('#');
-    std::optional<DeviceKey> expected;
-    if (mark != std::string::npos) {
-        expected.emplace();
-        if (!parse_hex(std::string_view(url).substr(mark + 1), expected->bytes)) {
-            return fail(Errc::malformed,
-                        "what follows the # of a URL is a key of 64 hexadecimal digits",
-                        mark + 1);
-        }
+Result<std::vector<Links::Target>> Links::read_targets(std::vector<std::string> urls) {
+    if (urls.empty()) return fail(Errc::malformed, "there is no URL to dial");
+    if (urls.size() > kUrlsMax) {
+        return fail(Errc::over_limit, "a peer has at most 16 URLs");
     }
-    if (transport_for(url) == nullptr) return no_transport();
-    const Handle connection = add(std::move(url), true);
-    if (mark != std::string::npos) connection->address.resize(mark);
-    connection->expected = expected;
+    std::vector<Target> targets;
+    std::optional<DeviceKey> named;
+    for (std::string& url : urls) {
+        Target target;
+        target.address = url.substr(0, url.find('#'));
+        target.url = std::move(url);
+        JOINERY_TRY(const auto key, key_behind(target.url));
+        if (key && named && *key != *named) {
+            return fail(Errc::malformed, "the URLs of one peer name two keys");
+        }
+        if (key) named = key;
+        if (transport_for(target.address) == nullptr) return no_transport();
+        targets.push_back(std::move(target));
+    }
+    for (Target& target : targets)
+        target.expected = named;
+    return targets;
+}
+
+Result<Links::Handle> Links::add_dialled(std::vector<std::string> urls) {
+    JOINERY_TRY(auto targets, read_targets(std::move(urls)));
+    const Handle connection = add({}, true);
+    connection->targets = std::move(targets);
+    aim(*connection, 0);
     return connection;
 }
 
-Result<void> Links::keep_connected(std::string url) {
-    JOINERY_TRY(const Handle connection, add_dialled(std::move(url)));
+void Links::aim(Connection& connection, std::size_t index) {
+    const Target& target = connection.targets[index];
+    connection.target_index = index;
+    connection.url = target.url;
+    connection.address = target.address;
+    connection.expected = target.expected;
+    connection.error = target.error;
+}
+
+bool Links::has_next_target(Connection& connection) {
+    auto& targets = connection.targets;
+    targets[connection.target_index].error = connection.error;
+    if (std::exchange(connection.has_worked, false)) {
+        const auto worked = targets.begin() + static_cast<std::ptrdiff_t>(connection.target_index);
+        std::rotate(targets.begin(), worked, worked + 1);
+    } else if (connection.target_index + 1 < targets.size()) {
+        aim(connection, connection.target_index + 1);
+        return true;
+    }
+    aim(connection, 0);
+    return false;
+}
+
+Result<void> Links::keep_connected(std::vector<std::string> urls) {
+    JOINERY_TRY(const Handle connection, add_dialled(std::move(urls)));
     connection->keep = true;
     dial(connection);
     return {};
 }
 
+Result<void> Links::keep_connected(std::string url) {
+    std::vector<std::string> urls;
+    urls.push_back(std::move(url));
+    return keep_connected(std::move(urls));
+}
+
 Result<void> Links::drop(std::string_view url) {
-    const auto found = std::ranges::find_if(
-        connections_, [&](const Handle& it) { return it->keep && it->url == url; });
+    const auto found = std::ranges::find_if(connections_, [&](const Handle& it) {
+        return it->keep && std::ranges::find(it->targets, url, &Target::url) != it->targets.end();
+    });
     if (found == connections_.end()) {
         return fail(Errc::not_found, "no link to that URL is kept");
     }
@@ -64,7 +121,9 @@ void Links::sync(std::string url,
                  std::vector<std::string> patterns,
                  std::chrono::milliseconds timeout,
                  OnSynced done) {
-    const auto added = add_dialled(std::move(url));
+    std::vector<std::string> urls;
+    urls.push_back(std::move(url));
+    const auto added = add_dialled(std::move(urls));
     if (!added) return done(added.error());
     const Handle connection = *added;
     connection->patterns = std::move(patterns);
@@ -80,6 +139,7 @@ void Links::sync(std::string url,
 
 void Links::dial(const Handle& connection) {
     connection->state = LinkState::connecting;
+    connection->has_worked = false;
     Transport* transport = transport_for(connection->address);
     const auto answered = [this](const Handle& it, Result<std::unique_ptr<Link>> link) {
         if (it->is_ending) return;  // Too late: the link ends as it came.
@@ -93,6 +153,9 @@ void Links::let_go(const Handle& connection) {
     if (connection->link) {
         ended_received_size_ += connection->link->received_size();
         ended_sent_size_ += connection->link->sent_size();
+    }
+    if (connection->has_worked && connection->targets.size() > 1) {
+        connection->met = connection->other_side->first;
     }
     connection->link.reset();
     connection->session.reset();
@@ -110,6 +173,7 @@ void Links::let_go(const Handle& connection) {
         return;  // tick() dials when that one is gone.
     }
     connection->twin.reset();
+    if (has_next_target(*connection)) return dial(connection);
     connection->retry_delay = std::clamp(connection->retry_delay * 2,
                                          options_.patience.retry_delay_min,
                                          options_.patience.retry_delay_max);

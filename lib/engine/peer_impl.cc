@@ -86,6 +86,11 @@ class PeerImpl : public Peer {
             [&] { return engine_->links().keep_connected(std::string(url)); });
     }
 
+    Result<void> connect(std::vector<std::string> urls) override {
+        return on_io<Result<void>>(
+            [&] { return engine_->links().keep_connected(std::move(urls)); });
+    }
+
     Result<void> disconnect(std::string_view url) override {
         return on_io<Result<void>>([&] { return engine_->links().drop(url); });
     }

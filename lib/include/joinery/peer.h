@@ -54,7 +54,7 @@ struct LinkRequest {
     DeviceKey device;
     std::string_view url;
     bool is_dialled = false;  ///< By this peer.
-    bool is_named = false;    ///< Its key was given with the URL that was dialled.
+    bool is_named = false;    ///< Its key was given with the URL, or the URLs, dialled.
     /// This peer dialled, and at first another key answered there.
     bool has_changed = false;
     /// Whether the store trusts the key, or it is the store's own: a copy's of it.
@@ -65,6 +65,9 @@ struct LinkRequest {
 
 /// For Options::authorize: lets everybody in, whom the store does not limit to do everything.
 std::optional<Access> let_everybody_in(const LinkRequest& request);
+
+/// URLs of one peer, for Peer::connect().
+inline constexpr std::size_t kUrlsMax = 16;
 
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
 
@@ -135,7 +138,7 @@ std::string_view link_state_name(LinkState state) noexcept;
 
 /// A link to another peer, for people.
 struct LinkStatus {
-    std::string url;
+    std::string url;   ///< The one in use, of several; else the one to be dialled next.
     std::string name;  ///< As the other side says; empty until its hello came.
     DeviceKey device;  ///< As it has proved; zero until then.
     LinkState state = LinkState::offline;
@@ -193,7 +196,14 @@ class Peer {
     /// With `#KEY` at its end, 64 hexadecimal digits, nobody else may answer there; `malformed` for
     /// another KEY.
     virtual Result<void> connect(std::string_view url) = 0;
-    /// Ends the link to @p url that connect() keeps, and dials it no more; `not_found` without one.
+    /// The same for a peer that may be found at any of @p urls, 1 to kUrlsMax: it is dialled at one
+    /// after the other, the one that worked last first, and after all of them a pause begins. The
+    /// first at which it answers is used until that link breaks. A KEY of one is the KEY of all,
+    /// and `malformed` if two differ; without one, who answered first must be who answers at the
+    /// others. `over_limit` for too many.
+    virtual Result<void> connect(std::vector<std::string> urls) = 0;
+    /// Ends the link that connect() keeps to @p url, or to it among others, and dials none of them
+    /// any more; `not_found` without one.
     virtual Result<void> disconnect(std::string_view url) = 0;
     /// Dials @p url, as connect(), exchanges the documents that match @p patterns (globs; none:
     /// all) until neither side lacks anything, and hangs up. `disconnected`, or `busy` after @p
