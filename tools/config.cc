@@ -31,7 +31,10 @@ const char* const kConfigHelp =
     "  heartbeat_idle_ms = 5000        # without a sign the other side is asked for one\n"
     "  answer_time_ms = 5000           # without an answer the link is cut\n"
     "  retry_delay_min_ms = 200        # before dialling again, at most, at first\n"
-    "  retry_delay_max_ms = 30000      # and in the end";
+    "  retry_delay_max_ms = 30000      # and in the end\n"
+    "  dials_per_second = 50           # over all kept links; others wait for their turn\n"
+    "  handshakes_per_second = 200     # links that arrive beyond are cut\n"
+    "  handshakes_of_host_per_second = 20  # of these, from one host";
 
 namespace {
 
@@ -125,6 +128,11 @@ Set time(Range range, std::chrono::milliseconds& to) {
     return number(range, [&to](std::int64_t value) { to = std::chrono::milliseconds(value); });
 }
 
+Set rate(std::uint32_t& to) {
+    return number({1, LinkOptions::kRateMax},
+                  [&to](std::int64_t value) { to = static_cast<std::uint32_t>(value); });
+}
+
 class ConfigReader {
   public:
     ConfigReader(const std::string& file, PeerArguments& arguments, Options& options)
@@ -144,11 +152,15 @@ class ConfigReader {
             {"poll_interval_ms", time({1, Options::kIntervalMax.count()}, options.poll_interval)}};
         LinkOptions& links = options.links;
         const Range patience{LinkOptions::kTimeMin.count(), LinkOptions::kTimeMax.count()};
-        tables_["links"] = {{"handshake_time_ms", time(patience, links.handshake_time)},
-                            {"heartbeat_idle_ms", time(patience, links.heartbeat_idle)},
-                            {"answer_time_ms", time(patience, links.answer_time)},
-                            {"retry_delay_min_ms", time(patience, links.retry_delay_min)},
-                            {"retry_delay_max_ms", time(patience, links.retry_delay_max)}};
+        tables_["links"] = {
+            {"handshake_time_ms", time(patience, links.handshake_time)},
+            {"heartbeat_idle_ms", time(patience, links.heartbeat_idle)},
+            {"answer_time_ms", time(patience, links.answer_time)},
+            {"retry_delay_min_ms", time(patience, links.retry_delay_min)},
+            {"retry_delay_max_ms", time(patience, links.retry_delay_max)},
+            {"dials_per_second", rate(links.dials_per_second)},
+            {"handshakes_per_second", rate(links.handshakes_per_second)},
+            {"handshakes_of_host_per_second", rate(links.handshakes_of_host_per_second)}};
     }
 
     bool read(const toml::table& file) const { return read_table(file, ""); }

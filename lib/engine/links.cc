@@ -38,7 +38,9 @@ Links::Links(const Surroundings& surroundings,
       clock_(surroundings.clock),
       random_(surroundings.random),
       options_(std::move(options)),
-      transports_(std::move(transports)) {
+      transports_(std::move(transports)),
+      arrivals_({options_.patience.handshakes_per_second,
+                 options_.patience.handshakes_of_host_per_second}) {
     random_.fill(instance_.bytes);
     strand_.post([this] { tick(); });
 }
@@ -49,6 +51,7 @@ void Links::close() {
     if (closed_) return;
     closed_ = true;
     ticker_.reset();
+    turn_timer_.reset();
     listeners_.clear();
     for (const Handle& connection : connections_)
         finish_sync(*connection, fail(Errc::disconnected, "the peer was closed"));
@@ -241,7 +244,7 @@ void Links::tick() {
     for (const Handle& connection : connections_) {
         if (connection->twin && !connection->link && !find_kept(*connection->twin, *connection)) {
             connection->twin.reset();
-            dial(connection);
+            dial_in_turn(connection);
         }
         if (connection->link && !connection->is_ending) connection->link->on_time(now);
         if (!connection->session || connection->closing) continue;

@@ -4,6 +4,7 @@
 
 #include "base/env.h"
 #include "base/link.h"
+#include "engine/rate_limit.h"
 #include "engine/secure_link.h"
 #include "engine/strand.h"
 #include "joinery/peer.h"
@@ -11,6 +12,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -72,6 +74,8 @@ class Links {
 
     std::vector<LinkStatus> status() const;
     std::uint64_t divergence_count() const noexcept { return divergence_count_; }
+    /// Links that arrived and were cut, for too many did.
+    std::uint64_t cut_count() const noexcept { return cut_count_; }
     /// Bytes over all links, those that ended too.
     std::uint64_t received_size() const;
     std::uint64_t sent_size() const;
@@ -135,7 +139,12 @@ class Links {
     /// @p verb with @p connection, if that is still there when it is called.
     template <class Verb>
     auto with(const Handle& connection, Verb verb);
+    /// Dials it when those that wait already were, and not too soon after the last one.
+    void dial_in_turn(const Handle& connection);
+    void dial_those_whose_turn_it_is();
     void dial(const Handle& connection);
+    /// Too many links arrive: counts it, and says so once a second at most.
+    void cut_arrival(std::string_view what);
     void attach(const Handle& connection, std::unique_ptr<Link> link);
     void admit(const Handle& connection, const session::ChannelPeer& peer);
     /// The link to @p run that is up and kept; another one than @p except.
@@ -170,6 +179,12 @@ class Links {
     std::vector<std::unique_ptr<Transport>> transports_;
     std::vector<std::unique_ptr<Listener>> listeners_;
     std::vector<Handle> connections_;
+    std::deque<std::weak_ptr<Connection>> waiting_;  // For their turn to be dialled.
+    std::optional<MonotonicTime> last_dial_;
+    Strand::Timer turn_timer_;
+    RateLimit arrivals_;
+    std::optional<MonotonicTime> last_cut_log_;
+    std::uint64_t cut_count_ = 0;
     Strand::Timer ticker_;
     struct Tick {
         MonotonicTime now;

@@ -88,7 +88,7 @@ bool Links::has_next_target(Connection& connection) {
 Result<void> Links::keep_connected(std::vector<std::string> urls) {
     JOINERY_TRY(const Handle connection, add_dialled(std::move(urls)));
     connection->keep = true;
-    dial(connection);
+    dial_in_turn(connection);
     return {};
 }
 
@@ -137,6 +137,34 @@ void Links::sync(std::string url,
     dial(connection);
 }
 
+void Links::dial_in_turn(const Handle& connection) {
+    connection->state = LinkState::connecting;
+    waiting_.emplace_back(connection);
+    dial_those_whose_turn_it_is();
+}
+
+/// At even distances: a time slot each, taken in advance, would let all that became due while the
+/// machine slept go at once.
+void Links::dial_those_whose_turn_it_is() {
+    const MonotonicTime distance =
+        MonotonicTime(std::chrono::seconds(1)) / options_.patience.dials_per_second;
+    while (!turn_timer_ && !waiting_.empty()) {
+        const MonotonicTime now = clock_.monotonic_now();
+        if (last_dial_ && now - *last_dial_ < distance) {
+            turn_timer_ = strand_.start_timer(*last_dial_ + distance - now, [this] {
+                turn_timer_.reset();
+                dial_those_whose_turn_it_is();
+            });
+            return;
+        }
+        const Handle next = waiting_.front().lock();
+        waiting_.pop_front();
+        if (!next) continue;  // It was dropped meanwhile.
+        last_dial_ = now;
+        dial(next);
+    }
+}
+
 void Links::dial(const Handle& connection) {
     connection->state = LinkState::connecting;
     connection->has_worked = false;
@@ -173,12 +201,13 @@ void Links::let_go(const Handle& connection) {
         return;  // tick() dials when that one is gone.
     }
     connection->twin.reset();
-    if (has_next_target(*connection)) return dial(connection);
+    if (has_next_target(*connection)) return dial_in_turn(connection);
     connection->retry_delay = std::clamp(connection->retry_delay * 2,
                                          options_.patience.retry_delay_min,
                                          options_.patience.retry_delay_max);
-    connection->timer = strand_.start_timer(
-        up_to(connection->retry_delay), with(connection, [this](const Handle& it) { dial(it); }));
+    connection->timer =
+        strand_.start_timer(up_to(connection->retry_delay),
+                            with(connection, [this](const Handle& it) { dial_in_turn(it); }));
 }
 
 /// So that peers that lost the same one do not all come back to it at the same moment.
@@ -200,7 +229,7 @@ void Links::come_back(MonotonicTime now) {
         } else if (connection->keep && !connection->is_ending && !connection->twin &&
                    connection->state != LinkState::connecting) {
             connection->timer.reset();
-            dial(connection);
+            dial_in_turn(connection);
         }
     }
 }

@@ -17,6 +17,20 @@ bool is_patience(milliseconds time) {
     return time >= LinkOptions::kTimeMin && time <= LinkOptions::kTimeMax;
 }
 
+bool is_rate(std::uint32_t rate) { return rate >= 1 && rate <= LinkOptions::kRateMax; }
+
+Result<void> check_rates(const LinkOptions& links) {
+    const auto refuse = [](std::string_view what) { return fail(Errc::over_limit, what); };
+    if (!is_rate(links.dials_per_second)) return refuse("dials_per_second is from 1 to 10000");
+    if (!is_rate(links.handshakes_per_second)) {
+        return refuse("handshakes_per_second is from 1 to 10000");
+    }
+    if (!is_rate(links.handshakes_of_host_per_second)) {
+        return refuse("handshakes_of_host_per_second is from 1 to 10000");
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<void> check_options(const Options& options) {
@@ -46,7 +60,7 @@ Result<void> check_options(const Options& options) {
     if (!is_patience(links.retry_delay_min) || links.retry_delay_min > links.retry_delay_max) {
         return refuse("retry_delay_min is from 10 ms to retry_delay_max");
     }
-    return {};
+    return check_rates(links);
 }
 
 }  // namespace detail

@@ -134,6 +134,7 @@ class PeerImpl : public Peer {
             PeerStatus out;
             out.links = engine_->links().status();
             out.divergence_count = engine_->links().divergence_count();
+            out.cut_count = engine_->links().cut_count();
             out.received_size = engine_->links().received_size();
             out.sent_size = engine_->links().sent_size();
             return out;

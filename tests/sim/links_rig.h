@@ -38,11 +38,22 @@ class LinksTest : public testing::Test {
         processes_.back()->start();
         return *processes_.back();
     }
-    void run_tasks(Process& process) {
+    /// Whether there were any.
+    bool run_tasks(Process& process) {
+        bool is_any = false;
         for (SimStrand& strand : process.strands()) {
-            while (strand.is_due())
+            for (; strand.is_due(); is_any = true)
                 strand.run_one();
         }
+        return is_any;
+    }
+    bool run_network() {
+        bool is_any = false;
+        for (; !network_.pending().empty(); is_any = true) {
+            if (on_delivery_) on_delivery_(network_.pending()[0]);
+            network_.deliver(0);
+        }
+        return is_any;
     }
     void sync(const std::string& url = "mem://b") {
         a().engine().links().sync(
@@ -53,10 +64,10 @@ class LinksTest : public testing::Test {
     }
     /// Runs all that can happen without time going on.
     void settle() {
-        for (int i = 0; i < 100; ++i) {
-            network_.run(1000);
+        for (bool is_any = true; is_any;) {
+            is_any = run_network();
             for (const auto& process : processes_)
-                run_tasks(*process);
+                is_any = run_tasks(*process) || is_any;
         }
     }
     /// Time goes on, and everything happens in it.
@@ -81,6 +92,8 @@ class LinksTest : public testing::Test {
     std::vector<std::unique_ptr<persist::MemoryDisk>> disks_;
     transport::MemoryNetwork network_;
     std::vector<std::unique_ptr<Process>> processes_;
+    /// Hears of each delivery before it is made.
+    std::function<void(const transport::Delivery&)> on_delivery_;
     int answer_count_ = 0;
     std::optional<Result<SyncReport>> answer_;
 };

@@ -42,6 +42,7 @@ void Process::start() {
     options.name = setup_.host;
     options.flush_interval = setup_.flush_interval;
     options.snapshot_interval = setup_.snapshot_interval;
+    options.links = setup_.links;
     options.clock = &clock_;
     options.random = &random_;
     options.authorize = setup_.authorize;

@@ -43,6 +43,7 @@ struct ProcessSetup {
     std::chrono::milliseconds flush_interval{4};
     std::uint64_t snapshot_interval = 8;
     std::uint64_t random_seed = 0;
+    LinkOptions links;
     bool may_meet_forks = false;  ///< Somebody may sign two histories.
     bool may_turn_away = false;   ///< Strangers come.
     std::function<std::optional<Access>(const LinkRequest&)> authorize = let_everybody_in;

@@ -37,7 +37,7 @@ TEST_F(ConfigTest, AFileSaysWhatTheCommandLineSays) {
                    key +
                    "\"]\n"
                    "[storage]\nflush_interval_ms = 0\n"
-                   "[links]\nanswer_time_ms = 3000\n");
+                   "[links]\nanswer_time_ms = 3000\nhandshakes_per_second = 100\n");
     Running peer({"--store", path("s"), "peer", "--config", path("peer.toml")});
     const std::string url = peer.wait_for("listening ");
     output("t", {"sync", url});
@@ -87,6 +87,7 @@ TEST_F(ConfigTest, WhatIsWrongIsNamedWithItsLine) {
     wrong("allow = [\"zz\"]\n", " line 1", "64 hexadecimal digits");
     wrong("open = 1\n", " line 1", "true or false is wanted");
     wrong("# links\n[links]\nanswer_time_ms = 9\n", " line 3", "from 10 to 86400000");
+    wrong("[links]\ndials_per_second = 0\n", " line 2", "from 1 to 10000");
     wrong("[links]\nanswer_time_ms = 3.5\n", " line 2", "a whole number");
     wrong("[storage]\nsnapshot_interval = 0\n", " line 2", "from 1");
     wrong("[links.inner]\na = 1\n", " line 1", "links.inner: there is no such key");

@@ -71,7 +71,8 @@ inline constexpr std::size_t kUrlsMax = 16;
 
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
 
-/// How patient a peer is with its links. Each from kTimeMin to kTimeMax.
+/// How patient a peer is with its links, and how many it takes and makes in a second. Times are
+/// from kTimeMin to kTimeMax, rates from 1 to kRateMax.
 struct LinkOptions {
     static constexpr std::chrono::milliseconds kTimeMin{10};
     static constexpr std::chrono::milliseconds kTimeMax = std::chrono::hours(24);
@@ -87,6 +88,18 @@ struct LinkOptions {
     /// twice as long each time, up to the most. At most retry_delay_max.
     std::chrono::milliseconds retry_delay_min{200};
     std::chrono::milliseconds retry_delay_max{30000};
+
+    static constexpr std::uint32_t kRateMax = 10000;
+    /// Dials of all links that are kept: those that are due wait for one another, at even
+    /// distances. Fewer spare the network after an outage, and take longer until the last one is
+    /// dialled.
+    std::uint32_t dials_per_second = 50;
+    /// Links that arrive and may begin to prove who dialled them (about 0.3 ms of work each); those
+    /// beyond are cut, for PeerStatus::cut_count. Fewer leave more time for links that are up, and
+    /// let strangers keep others out more easily.
+    std::uint32_t handshakes_per_second = 200;
+    /// Of these, from one host; programs of this machine count in all alone.
+    std::uint32_t handshakes_of_host_per_second = 20;
 };
 
 struct Options {
@@ -155,6 +168,8 @@ struct PeerStatus {
     ActorId actor;  ///< That this process writes as.
     std::vector<LinkStatus> links;
     std::uint64_t divergence_count = 0;  ///< Alarms: equal frontiers with unequal digests.
+    /// Links that arrived and were cut, for too many were there, or came in a second.
+    std::uint64_t cut_count = 0;
     /// Bytes over all links since the peer opened, those that ended too.
     std::uint64_t received_size = 0, sent_size = 0;
 };
