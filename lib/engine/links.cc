@@ -80,6 +80,13 @@ Result<std::string> Links::listen(std::string_view url) {
     return listeners_.back()->url();
 }
 
+std::vector<std::string> Links::listening() const {
+    std::vector<std::string> urls;
+    for (const auto& listener : listeners_)
+        urls.push_back(listener->url());
+    return urls;
+}
+
 Links::Handle Links::add(std::string url, bool is_dialled) {
     connections_.push_back(std::make_shared<Connection>());
     connections_.back()->address = url;

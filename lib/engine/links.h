@@ -62,6 +62,15 @@ class Links {
     /// Ends the link to @p url, or with it among others, that keep_connected() keeps, and dials it
     /// no more.
     Result<void> drop(std::string_view url);
+    /// Keeps a link to @p device, which was found at @p urls, and at no others than these; with
+    /// none, it is not dialled any more, and a link that is up lasts until it breaks.
+    void keep_found(const DeviceKey& device, std::vector<std::string> urls);
+    /// Whether there is a transport for @p url.
+    bool can_dial(std::string_view url) { return transport_for(url) != nullptr; }
+    /// The URLs that listen() bound.
+    std::vector<std::string> listening() const;
+    /// What names this run in handshakes.
+    const session::PeerInstance& instance() const noexcept { return instance_; }
     /// Dials once; @p done is called once.
     void sync(std::string url,
               std::vector<std::string> patterns,
@@ -103,6 +112,7 @@ class Links {
         /// Who answered at one of several targets: nobody else may at the others.
         std::optional<DeviceKey> met;
         bool is_dialled = false;  ///< By this side.
+        bool is_found = false;    ///< By its beacon; `expected` is it.
         bool keep = false;        ///< Dial again when it ends.
         std::chrono::milliseconds retry_delay{0};
         std::unique_ptr<SecureLink> link;
@@ -132,6 +142,11 @@ class Links {
     /// As add(), for what is to be dialled.
     Result<Handle> add_dialled(std::vector<std::string> urls);
     Result<std::vector<Target>> read_targets(std::vector<std::string> urls);
+    /// Gives what was found other targets, and goes on with the one in use where that is among
+    /// them.
+    static void aim_anew(Connection& connection, std::vector<Target> targets);
+    /// Dials soon, at a random moment: all who heard the same beacon would come at once.
+    void dial_soon(const Handle& connection);
     static void aim(Connection& connection, std::size_t index);
     /// Whether a round goes on, with the next target; else the next one begins.
     static bool has_next_target(Connection& connection);

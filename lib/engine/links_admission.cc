@@ -87,7 +87,8 @@ LinkRequest Links::request_of(const Connection& connection) const {
     request.device = connection.other_side->first;
     request.url = connection.address;
     request.is_dialled = connection.is_dialled;
-    request.is_named = connection.expected.has_value();
+    request.is_found = connection.is_found;
+    request.is_named = connection.expected.has_value() && !connection.is_found;
     return request;
 }
 

@@ -98,6 +98,46 @@ Result<void> Links::keep_connected(std::string url) {
     return keep_connected(std::move(urls));
 }
 
+void Links::keep_found(const DeviceKey& device, std::vector<std::string> urls) {
+    const auto known = std::ranges::find_if(
+        connections_, [&](const Handle& it) { return it->is_found && it->expected == device; });
+    Handle connection = known == connections_.end() ? nullptr : *known;
+    auto targets = read_targets(std::move(urls));
+    if (!targets) {
+        if (!connection) return;
+        connection->keep = false;
+        if (!connection->link && !connection->is_ending) std::erase(connections_, connection);
+        return;
+    }
+    for (Target& target : *targets)
+        target.expected = device;
+    if (!connection) {
+        connection = add({}, true);
+        connection->is_found = true;
+        connection->state = LinkState::offline;
+    }
+    connection->keep = true;
+    aim_anew(*connection, *std::move(targets));
+    const bool is_waiting = !connection->link && !connection->is_ending && !connection->twin &&
+                            connection->state != LinkState::connecting;
+    if (is_waiting) dial_soon(connection);
+}
+
+void Links::aim_anew(Connection& connection, std::vector<Target> targets) {
+    const auto current = std::ranges::find(targets, connection.address, &Target::address);
+    if (current != targets.end()) std::rotate(targets.begin(), current, current + 1);
+    connection.targets = std::move(targets);
+    connection.target_index = 0;
+    if (!connection.link) aim(connection, 0);
+}
+
+void Links::dial_soon(const Handle& connection) {
+    connection->retry_delay = {};
+    connection->timer =
+        strand_.start_timer(up_to(options_.patience.retry_delay_min),
+                            with(connection, [this](const Handle& it) { dial_in_turn(it); }));
+}
+
 Result<void> Links::drop(std::string_view url) {
     const auto found = std::ranges::find_if(connections_, [&](const Handle& it) {
         return it->keep && std::ranges::find(it->targets, url, &Target::url) != it->targets.end();

@@ -1,5 +1,7 @@
 #include "engine/options.h"
 
+#include "transport/multicast.h"
+
 #include <chrono>
 
 namespace joinery {
@@ -31,6 +33,14 @@ Result<void> check_rates(const LinkOptions& links) {
     return {};
 }
 
+Result<void> check_discover(const DiscoverOptions& discover) {
+    if (discover.interval < DiscoverOptions::kIntervalMin ||
+        discover.interval > DiscoverOptions::kIntervalMax) {
+        return fail(Errc::over_limit, "discover.interval is from 100 to 600000 ms");
+    }
+    return transport::check_multicast({discover.group, discover.port, discover.interface_address});
+}
+
 }  // namespace
 
 Result<void> check_options(const Options& options) {
@@ -60,7 +70,8 @@ Result<void> check_options(const Options& options) {
     if (!is_patience(links.retry_delay_min) || links.retry_delay_min > links.retry_delay_max) {
         return refuse("retry_delay_min is from 10 ms to retry_delay_max");
     }
-    return check_rates(links);
+    JOINERY_TRY_VOID(check_rates(links));
+    return check_discover(options.discover);
 }
 
 }  // namespace detail

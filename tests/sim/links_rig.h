@@ -48,7 +48,7 @@ class LinksTest : public testing::Test {
         return is_any;
     }
     bool run_network() {
-        bool is_any = false;
+        bool is_any = on_network_ && on_network_();
         for (; !network_.pending().empty(); is_any = true) {
             if (on_delivery_) on_delivery_(network_.pending()[0]);
             network_.deliver(0);
@@ -94,6 +94,8 @@ class LinksTest : public testing::Test {
     std::vector<std::unique_ptr<Process>> processes_;
     /// Hears of each delivery before it is made.
     std::function<void(const transport::Delivery&)> on_delivery_;
+    /// Moves another network, and answers whether anything moved.
+    std::function<bool()> on_network_;
     int answer_count_ = 0;
     std::optional<Result<SyncReport>> answer_;
 };

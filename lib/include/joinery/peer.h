@@ -55,6 +55,8 @@ struct LinkRequest {
     std::string_view url;
     bool is_dialled = false;  ///< By this peer.
     bool is_named = false;    ///< Its key was given with the URL, or the URLs, dialled.
+    /// This peer dialled, or would dial, because it heard a beacon: nobody said whom he wants.
+    bool is_found = false;
     /// This peer dialled, and at first another key answered there.
     bool has_changed = false;
     /// Whether the store trusts the key, or it is the store's own: a copy's of it.
@@ -102,6 +104,24 @@ struct LinkOptions {
     std::uint32_t handshakes_of_host_per_second = 20;
 };
 
+/// How a peer finds others on the local network, and is found: docs/discovery.md. Who finds it
+/// learns its key, its name and where it listens, so does everybody on that network.
+struct DiscoverOptions {
+    static constexpr std::chrono::milliseconds kIntervalMin{100};
+    static constexpr std::chrono::milliseconds kIntervalMax = std::chrono::minutes(10);
+    /// Whether it says where it listens, in beacons, and dials those whom it hears and lets in.
+    bool is_enabled = false;
+    /// An IPv4 multicast address and a UDP port; who is to be found must have the same.
+    std::string group = "239.255.77.77";
+    std::uint16_t port = 7717;
+    /// The IPv4 address of the one interface to use, 127.0.0.1 for this machine alone; empty: all
+    /// that have multicast.
+    std::string interface_address;
+    /// Between two beacons at most, at least half of it; a peer is forgotten after 3.5 of its own.
+    /// Shorter is found sooner and says more.
+    std::chrono::milliseconds interval{5000};
+};
+
 struct Options {
     /// Bytes of a name.
     static constexpr std::size_t kNameSizeMax = 64;
@@ -120,6 +140,7 @@ struct Options {
     /// How often to look for what other processes wrote to the store, from 1 ms to a minute.
     std::chrono::milliseconds poll_interval{200};
     LinkOptions links;
+    DiscoverOptions discover;
     /// Runs the app's callbacks; empty: a thread of the peer's own.
     std::function<void(std::function<void()>)> executor;
     /// Says who may exchange which documents with this peer; none: the link ends. Asked when the
@@ -128,7 +149,8 @@ struct Options {
     /// anew. On the peer's thread of links; must not block, nor call the peer. Empty:
     /// LinkRequest::granted. Of those who dial, that lets in whom the store trusts (Peer::trust)
     /// and nobody else; where this peer dials, also who answers there for the first time, and from
-    /// then on no other (docs/secure-channel.md 4).
+    /// then on no other (docs/secure-channel.md 4). With Options::discover it is also asked about
+    /// each who is nearby, once a second, whether to dial him: LinkRequest::is_found.
     std::function<std::optional<Access>(const LinkRequest&)> authorize;
     /// Called from the peer's threads; must not block. Empty: nothing is logged.
     std::function<void(LogLevel, std::string_view)> log;
@@ -162,11 +184,22 @@ struct LinkStatus {
     std::string error;  ///< Why it is not online; the last reason while connecting again.
 };
 
+/// Somebody whose beacon was heard on the local network, and who signed it.
+struct NearbyPeer {
+    DeviceKey device;
+    std::string name;         ///< As he says, any UTF-8; may be empty.
+    std::string url;          ///< Where he says he listens, the first of them.
+    bool is_trusted = false;  ///< This peer lets him in, and dials him.
+    friend bool operator==(const NearbyPeer&, const NearbyPeer&) = default;
+};
+
 struct PeerStatus {
     std::string name;
     DeviceKey device;
     ActorId actor;  ///< That this process writes as.
     std::vector<LinkStatus> links;
+    /// By key; empty without Options::discover. A key is here once for each run of its peer.
+    std::vector<NearbyPeer> nearby;
     std::uint64_t divergence_count = 0;  ///< Alarms: equal frontiers with unequal digests.
     /// Links that arrived and were cut, for too many were there, or came in a second.
     std::uint64_t cut_count = 0;
@@ -188,7 +221,8 @@ struct SyncReport {
 class Peer {
   public:
     /// Takes over @p store and starts. Errors are the store's, `damaged`, and `over_limit` for an
-    /// option that is not within its limits.
+    /// option that is not within its limits, `malformed` for a group that Options::discover cannot
+    /// name.
     static Result<std::unique_ptr<Peer>> open(std::unique_ptr<Store> store, Options options = {});
     Peer(const Peer&) = delete;
     Peer& operator=(const Peer&) = delete;
