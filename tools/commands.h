@@ -71,6 +71,7 @@ struct PeerArguments {
     std::string name, config;
     std::vector<DeviceKey> allow;
     bool is_open = false;
+    bool discovers = false;
 };
 struct TrustArguments {
     enum class Verb : std::uint8_t { add, remove, list };

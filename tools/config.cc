@@ -34,7 +34,13 @@ const char* const kConfigHelp =
     "  retry_delay_max_ms = 30000      # and in the end\n"
     "  dials_per_second = 50           # over all kept links; others wait for their turn\n"
     "  handshakes_per_second = 200     # links that arrive beyond are cut\n"
-    "  handshakes_of_host_per_second = 20  # of these, from one host";
+    "  handshakes_of_host_per_second = 20  # of these, from one host\n"
+    "  [discover]\n"
+    "  enabled = false                 # as --discover\n"
+    "  group = \"239.255.77.77\"         # an IPv4 multicast address\n"
+    "  port = 7717\n"
+    "  interface = \"\"                  # the address of the one to use; without it, all\n"
+    "  interval_ms = 5000              # between two beacons at most";
 
 namespace {
 
@@ -50,6 +56,15 @@ Set name(std::string& to) {
                    " bytes is wanted";
         }
         if (to.empty()) to = *value;
+        return std::nullopt;
+    };
+}
+
+Set text(std::string& to) {
+    return [&to](const toml::node& node) -> std::optional<std::string> {
+        const auto value = node.value_exact<std::string>();
+        if (!value) return "a text is wanted";
+        to = *value;
         return std::nullopt;
     };
 }
@@ -151,6 +166,19 @@ class ConfigReader {
                     })},
             {"poll_interval_ms", time({1, Options::kIntervalMax.count()}, options.poll_interval)}};
         LinkOptions& links = options.links;
+        DiscoverOptions& discover = options.discover;
+        tables_["discover"] = {
+            {"enabled", flag(discover.is_enabled)},
+            {"group", text(discover.group)},
+            {"port",
+             number({1, UINT16_MAX},
+                    [&discover](std::int64_t value) {
+                        discover.port = static_cast<std::uint16_t>(value);
+                    })},
+            {"interface", text(discover.interface_address)},
+            {"interval_ms",
+             time({DiscoverOptions::kIntervalMin.count(), DiscoverOptions::kIntervalMax.count()},
+                  discover.interval)}};
         const Range patience{LinkOptions::kTimeMin.count(), LinkOptions::kTimeMax.count()};
         tables_["links"] = {
             {"handshake_time_ms", time(patience, links.handshake_time)},

@@ -272,6 +272,10 @@ class CommandLine {
                        peer_.is_open,
                        "Let every key in; without it and --allow only those that the store "
                        "trusts: `joinery trust`");
+        peer->add_flag("--discover",
+                       peer_.discovers,
+                       "Find peers on the local network, and be found: tells everybody there this "
+                       "store's key");
         peer->add_option("--config", peer_.config, "A TOML file with these and more, see below")
             ->type_name("FILE");
         peer->footer(peer->get_footer() + "\n\n" + kConfigHelp);

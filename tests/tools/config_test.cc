@@ -88,6 +88,9 @@ TEST_F(ConfigTest, WhatIsWrongIsNamedWithItsLine) {
     wrong("open = 1\n", " line 1", "true or false is wanted");
     wrong("# links\n[links]\nanswer_time_ms = 9\n", " line 3", "from 10 to 86400000");
     wrong("[links]\ndials_per_second = 0\n", " line 2", "from 1 to 10000");
+    wrong("[discover]\nport = 0\n", " line 2", "from 1 to 65535");
+    wrong("[discover]\ngroup = 7\n", " line 2", "a text is wanted");
+    wrong("[discover]\ninterval_ms = 99\n", " line 2", "from 100 to 600000");
     wrong("[links]\nanswer_time_ms = 3.5\n", " line 2", "a whole number");
     wrong("[storage]\nsnapshot_interval = 0\n", " line 2", "from 1");
     wrong("[links.inner]\na = 1\n", " line 1", "links.inner: there is no such key");
