@@ -30,6 +30,7 @@ void Discovery::take(std::string_view host, ByteView datagram, MonotonicTime now
         return;
     }
     ++counters_.taken;
+    may_wish_ = true;
     if (entry.is_admitted) note_heard(run, entry.counter);
     entries_[run] = std::move(entry);
 }
@@ -112,12 +113,15 @@ bool Discovery::has_room(const DeviceKey& device, bool is_admitted) {
 }
 
 void Discovery::on_time(MonotonicTime now) {
+    may_wish_ = true;
     std::erase_if(entries_, [now](const auto& it) { return it.second.expires <= now; });
     for (auto& [run, entry] : entries_)
         entry.is_admitted = is_admitted(run.first, entry);
 }
 
 std::vector<Discovery::Wish> Discovery::take_wishes() {
+    // What is passed over is to cost nothing more.
+    if (!std::exchange(may_wish_, false)) return {};
     std::map<DeviceKey, std::vector<std::string>> wanted;
     for (const auto& [run, entry] : entries_) {
         if (!entry.is_admitted) continue;

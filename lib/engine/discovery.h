@@ -97,6 +97,7 @@ class Discovery {
     /// is said again after the run has been forgotten.
     std::map<Run, std::uint64_t> heard_;
     std::map<DeviceKey, std::vector<std::string>> wished_;
+    bool may_wish_ = false;  // Something was taken or forgotten since the last wishes.
     Counters counters_;
 };
 
