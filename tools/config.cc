@@ -2,6 +2,7 @@
 
 #include "tools/common.h"
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <map>
@@ -92,18 +93,14 @@ Set list(std::vector<std::string>& to) {
 /// An array of which each item is a text, or an array of texts.
 Set lists(std::vector<std::vector<std::string>>& to) {
     return [&to](const toml::node& node) -> std::optional<std::string> {
-        const char* const wrong = "an array of texts, or of arrays of texts, is wanted";
         const toml::array* array = node.as_array();
-        if (array == nullptr) return wrong;
-        for (const toml::node& item : *array) {
-            std::vector<std::string>& urls = to.emplace_back();
-            if (const auto one = item.value_exact<std::string>()) {
-                urls.push_back(*one);
-            } else if (list(urls)(item)) {
-                return wrong;
-            }
-        }
-        return std::nullopt;
+        const auto is_read = [&to](const toml::node& item) {
+            const auto one = item.value_exact<std::string>();
+            to.push_back(one ? std::vector{*one} : std::vector<std::string>());
+            return one || !list(to.back())(item);
+        };
+        if (array != nullptr && std::ranges::all_of(*array, is_read)) return std::nullopt;
+        return "an array of texts, or of arrays of texts, is wanted";
     };
 }
 

@@ -28,8 +28,7 @@ constexpr std::chrono::milliseconds kReceiveRetryDelay{100};
 std::optional<Address> parse_address(const std::string& text) {
     asio::error_code error;
     const Address address = asio::ip::make_address_v4(text, error);
-    if (error) return std::nullopt;
-    return address;
+    return error ? std::nullopt : std::optional(address);
 }
 
 /// The addresses of all interfaces that are up and have multicast.

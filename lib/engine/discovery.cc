@@ -6,6 +6,17 @@
 
 namespace joinery::detail {
 
+namespace {
+
+/// Adds those of @p urls to @p to that are not there, while there is room.
+void add_new(const std::vector<std::string>& urls, std::vector<std::string>& to) {
+    for (const std::string& url : urls) {
+        if (to.size() < kUrlsMax && std::ranges::find(to, url) == to.end()) to.push_back(url);
+    }
+}
+
+}  // namespace
+
 // What costs least is looked at first: whoever is on the network may send as much as he likes.
 void Discovery::take(std::string_view host, ByteView datagram, MonotonicTime now) {
     const auto beacon = session::decode_beacon(datagram);
@@ -124,13 +135,7 @@ std::vector<Discovery::Wish> Discovery::take_wishes() {
     if (!std::exchange(may_wish_, false)) return {};
     std::map<DeviceKey, std::vector<std::string>> wanted;
     for (const auto& [run, entry] : entries_) {
-        if (!entry.is_admitted) continue;
-        std::vector<std::string>& urls = wanted[run.first];
-        for (const std::string& url : entry.urls) {
-            if (urls.size() < kUrlsMax && std::ranges::find(urls, url) == urls.end()) {
-                urls.push_back(url);
-            }
-        }
+        if (entry.is_admitted) add_new(entry.urls, wanted[run.first]);
     }
     std::vector<Wish> wishes;
     for (const auto& [device, urls] : wished_) {

@@ -101,20 +101,20 @@ class Links {
     };
     /// One link with its session, or the wish for one.
     struct Connection {
-        /// Those of the target that is being dialled, or answered.
-        std::string url;
-        std::string address;
-        std::optional<DeviceKey> expected;
         /// Of who is dialled, the one that worked last first; a round goes over all.
         std::vector<Target> targets;
         std::size_t target_index = 0;
-        bool has_worked = false;  ///< Since it was dialled.
+        /// Those of the target that is being dialled, or answered.
+        std::string url;
+        std::string address;
+        std::chrono::milliseconds retry_delay{0};
+        std::optional<DeviceKey> expected;
         /// Who answered at one of several targets: nobody else may at the others.
         std::optional<DeviceKey> met;
+        bool has_worked = false;  ///< Since it was dialled.
         bool is_dialled = false;  ///< By this side.
         bool is_found = false;    ///< By its beacon; `expected` is it.
         bool keep = false;        ///< Dial again when it ends.
-        std::chrono::milliseconds retry_delay{0};
         std::unique_ptr<SecureLink> link;
         /// Once the other side is known and let in.
         std::unique_ptr<session::Session> session;
@@ -157,6 +157,7 @@ class Links {
     /// Dials it when those that wait already were, and not too soon after the last one.
     void dial_in_turn(const Handle& connection);
     void dial_those_whose_turn_it_is();
+    void wait_for_turn(MonotonicTime delay);
     void dial(const Handle& connection);
     /// Too many links arrive: counts it, and says so once a second at most.
     void cut_arrival(std::string_view what);

@@ -145,14 +145,14 @@ Result<void> Links::drop(std::string_view url) {
     if (found == connections_.end()) {
         return fail(Errc::not_found, "no link to that URL is kept");
     }
-    const Handle connection = *found;
+    const Handle& connection = *found;
     connection->keep = false;
     if (connection->link && !connection->closing) {
         connection->closing = true;
         connection->link->close(std::nullopt);
     } else if (!connection->link && !connection->is_ending) {
         // A dial or a wait finds nobody when it comes back.
-        std::erase(connections_, connection);
+        connections_.erase(found);
     }
     return {};
 }
@@ -165,7 +165,7 @@ void Links::sync(std::string url,
     urls.push_back(std::move(url));
     const auto added = add_dialled(std::move(urls));
     if (!added) return done(added.error());
-    const Handle connection = *added;
+    const Handle& connection = *added;
     connection->patterns = std::move(patterns);
     connection->is_once = true;
     connection->on_synced = std::move(done);
@@ -191,11 +191,7 @@ void Links::dial_those_whose_turn_it_is() {
     while (!turn_timer_ && !waiting_.empty()) {
         const MonotonicTime now = clock_.monotonic_now();
         if (last_dial_ && now - *last_dial_ < distance) {
-            turn_timer_ = strand_.start_timer(*last_dial_ + distance - now, [this] {
-                turn_timer_.reset();
-                dial_those_whose_turn_it_is();
-            });
-            return;
+            return wait_for_turn(*last_dial_ + distance - now);
         }
         const Handle next = waiting_.front().lock();
         waiting_.pop_front();
@@ -203,6 +199,13 @@ void Links::dial_those_whose_turn_it_is() {
         last_dial_ = now;
         dial(next);
     }
+}
+
+void Links::wait_for_turn(MonotonicTime delay) {
+    turn_timer_ = strand_.start_timer(delay, [this] {
+        turn_timer_.reset();
+        dial_those_whose_turn_it_is();
+    });
 }
 
 void Links::dial(const Handle& connection) {
