@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 
 namespace joinery::bench {
 
@@ -33,7 +34,9 @@ class Folder {
 inline std::unique_ptr<Peer> open_peer(const std::filesystem::path& path) {
     auto store = open_store(path);
     check(store.has_value(), "store");
-    auto peer = Peer::open(*std::move(store));
+    Options options;
+    options.authorize = let_everybody_in;
+    auto peer = Peer::open(*std::move(store), std::move(options));
     check(peer.has_value(), "peer");
     return *std::move(peer);
 }

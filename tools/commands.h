@@ -66,10 +66,12 @@ struct SyncArguments {
     double timeout_s = 30;
 };
 struct PeerArguments {
-    std::vector<std::string> listen, connect;
+    std::vector<std::string> listen;
+    std::vector<std::vector<std::string>> connect;  ///< The URLs of each peer.
     std::string name, config;
     std::vector<DeviceKey> allow;
     bool is_open = false;
+    bool discovers = false;
 };
 struct TrustArguments {
     enum class Verb : std::uint8_t { add, remove, list };

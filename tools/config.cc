@@ -2,6 +2,7 @@
 
 #include "tools/common.h"
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <map>
@@ -19,7 +20,7 @@ const char* const kConfigHelp =
     "A configuration is TOML; every key may be left out:\n"
     "  name = \"\"                       # as --name\n"
     "  listen = []                     # as --listen, each\n"
-    "  connect = []                    # as --connect, each\n"
+    "  connect = []                    # as --connect, each; an array for one of several URLs\n"
     "  allow = []                      # as --allow, each\n"
     "  open = false                    # as --open\n"
     "  [storage]\n"
@@ -31,7 +32,16 @@ const char* const kConfigHelp =
     "  heartbeat_idle_ms = 5000        # without a sign the other side is asked for one\n"
     "  answer_time_ms = 5000           # without an answer the link is cut\n"
     "  retry_delay_min_ms = 200        # before dialling again, at most, at first\n"
-    "  retry_delay_max_ms = 30000      # and in the end";
+    "  retry_delay_max_ms = 30000      # and in the end\n"
+    "  dials_per_second = 50           # over all kept links; others wait for their turn\n"
+    "  handshakes_per_second = 200     # links that arrive beyond are cut\n"
+    "  handshakes_of_host_per_second = 20  # of these, from one host\n"
+    "  [discover]\n"
+    "  enabled = false                 # as --discover\n"
+    "  group = \"239.255.77.77\"         # an IPv4 multicast address\n"
+    "  port = 7717\n"
+    "  interface = \"\"                  # the address of the one to use; without it, all\n"
+    "  interval_ms = 5000              # between two beacons at most";
 
 namespace {
 
@@ -47,6 +57,15 @@ Set name(std::string& to) {
                    " bytes is wanted";
         }
         if (to.empty()) to = *value;
+        return std::nullopt;
+    };
+}
+
+Set text(std::string& to) {
+    return [&to](const toml::node& node) -> std::optional<std::string> {
+        const auto value = node.value_exact<std::string>();
+        if (!value) return "a text is wanted";
+        to = *value;
         return std::nullopt;
     };
 }
@@ -69,6 +88,20 @@ Set list(std::vector<std::string>& to) {
         to.push_back(value);
         return std::nullopt;
     });
+}
+
+/// An array of which each item is a text, or an array of texts.
+Set lists(std::vector<std::vector<std::string>>& to) {
+    return [&to](const toml::node& node) -> std::optional<std::string> {
+        const toml::array* array = node.as_array();
+        const auto is_read = [&to](const toml::node& item) {
+            const auto one = item.value_exact<std::string>();
+            to.push_back(one ? std::vector{*one} : std::vector<std::string>());
+            return one || !list(to.back())(item);
+        };
+        if (array != nullptr && std::ranges::all_of(*array, is_read)) return std::nullopt;
+        return "an array of texts, or of arrays of texts, is wanted";
+    };
 }
 
 Set keys(std::vector<DeviceKey>& to) {
@@ -107,13 +140,18 @@ Set time(Range range, std::chrono::milliseconds& to) {
     return number(range, [&to](std::int64_t value) { to = std::chrono::milliseconds(value); });
 }
 
+Set rate(std::uint32_t& to) {
+    return number({1, LinkOptions::kRateMax},
+                  [&to](std::int64_t value) { to = static_cast<std::uint32_t>(value); });
+}
+
 class ConfigReader {
   public:
     ConfigReader(const std::string& file, PeerArguments& arguments, Options& options)
         : file_(file) {
         tables_[""] = {{"name", name(arguments.name)},
                        {"listen", list(arguments.listen)},
-                       {"connect", list(arguments.connect)},
+                       {"connect", lists(arguments.connect)},
                        {"allow", keys(arguments.allow)},
                        {"open", flag(arguments.is_open)}};
         tables_["storage"] = {
@@ -125,12 +163,29 @@ class ConfigReader {
                     })},
             {"poll_interval_ms", time({1, Options::kIntervalMax.count()}, options.poll_interval)}};
         LinkOptions& links = options.links;
+        DiscoverOptions& discover = options.discover;
+        tables_["discover"] = {
+            {"enabled", flag(discover.is_enabled)},
+            {"group", text(discover.group)},
+            {"port",
+             number({1, UINT16_MAX},
+                    [&discover](std::int64_t value) {
+                        discover.port = static_cast<std::uint16_t>(value);
+                    })},
+            {"interface", text(discover.interface_address)},
+            {"interval_ms",
+             time({DiscoverOptions::kIntervalMin.count(), DiscoverOptions::kIntervalMax.count()},
+                  discover.interval)}};
         const Range patience{LinkOptions::kTimeMin.count(), LinkOptions::kTimeMax.count()};
-        tables_["links"] = {{"handshake_time_ms", time(patience, links.handshake_time)},
-                            {"heartbeat_idle_ms", time(patience, links.heartbeat_idle)},
-                            {"answer_time_ms", time(patience, links.answer_time)},
-                            {"retry_delay_min_ms", time(patience, links.retry_delay_min)},
-                            {"retry_delay_max_ms", time(patience, links.retry_delay_max)}};
+        tables_["links"] = {
+            {"handshake_time_ms", time(patience, links.handshake_time)},
+            {"heartbeat_idle_ms", time(patience, links.heartbeat_idle)},
+            {"answer_time_ms", time(patience, links.answer_time)},
+            {"retry_delay_min_ms", time(patience, links.retry_delay_min)},
+            {"retry_delay_max_ms", time(patience, links.retry_delay_max)},
+            {"dials_per_second", rate(links.dials_per_second)},
+            {"handshakes_per_second", rate(links.handshakes_per_second)},
+            {"handshakes_of_host_per_second", rate(links.handshakes_of_host_per_second)}};
     }
 
     bool read(const toml::table& file) const { return read_table(file, ""); }

@@ -7,7 +7,9 @@
 #include <charconv>
 #include <functional>
 #include <iostream>
+#include <sstream>
 #include <string>
+#include <vector>
 
 namespace joinery::tools {
 namespace {
@@ -36,6 +38,15 @@ std::string seconds_error(const std::string& text) {
     const bool is_number = error == std::errc() && end == text.data() + text.size();
     if (is_number && seconds >= 0.001 && seconds <= 1e6) return {};
     return "'" + text + "' is no number of seconds from 0.001 to 1000000";
+}
+
+/// What stands between the spaces of @p text: a URL holds none.
+std::vector<std::string> words(const std::string& text) {
+    std::vector<std::string> out;
+    std::istringstream in(text);
+    for (std::string word; in >> word;)
+        out.push_back(word);
+    return out;
 }
 
 DeviceKey device_key(const std::string& name, const std::string& text) {
@@ -244,8 +255,14 @@ class CommandLine {
                              [this] { return run_peer(common_, peer_); });
         peer->add_option("--listen", peer_.listen, "Accept links here; port 0 picks one")
             ->type_name("URL");
-        peer->add_option(
-                "--connect", peer_.connect, "Keep a link to this peer; URL#KEY: to no other")
+        peer->add_option_function<std::vector<std::string>>(
+                "--connect",
+                [this](const std::vector<std::string>& all) {
+                    for (const std::string& urls : all)
+                        peer_.connect.push_back(words(urls));
+                },
+                "Keep a link to this peer; URL#KEY: to no other; 'URL URL', with a space between, "
+                "where it has several: the first that answers")
             ->type_name("URL");
         peer->add_option("--name", peer_.name, "What others call this peer");
         peer->add_option_function<std::vector<std::string>>(
@@ -260,6 +277,10 @@ class CommandLine {
                        peer_.is_open,
                        "Let every key in; without it and --allow only those that the store "
                        "trusts: `joinery trust`");
+        peer->add_flag("--discover",
+                       peer_.discovers,
+                       "Find peers on the local network, and be found: tells everybody there this "
+                       "store's key");
         peer->add_option("--config", peer_.config, "A TOML file with these and more, see below")
             ->type_name("FILE");
         peer->footer(peer->get_footer() + "\n\n" + kConfigHelp);

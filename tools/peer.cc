@@ -5,7 +5,11 @@
 #include <csignal>
 #include <ctime>
 #include <iostream>
+#include <set>
+#include <string>
 #include <unistd.h>
+#include <utility>
+#include <vector>
 
 namespace joinery::tools {
 namespace {
@@ -27,6 +31,46 @@ std::string status_line(const PeerStatus& status) {
 void say(const Common& common, const std::string& what, const std::string& value) {
     print_line(common.json ? JsonObject().text(what, value).str() : what + " " + value);
 }
+
+/// Prints a line for each peer that comes to be nearby.
+class NearbyLines {
+  public:
+    explicit NearbyLines(const Common& common) : common_(common) {}
+
+    void print(const std::vector<NearbyPeer>& nearby) {
+        std::set<Name> present;
+        std::size_t count = 0;
+        for (const NearbyPeer& peer : nearby) {
+            const Name name(peer.device, peer.url);
+            const bool is_new = !printed_.contains(name);
+            // Anybody may say as much as he likes on the network; the rest has its turn later.
+            if (is_new && ++count > kLinesMax) continue;
+            if (is_new) print(peer);
+            present.insert(name);
+        }
+        printed_ = std::move(present);
+        std::cout.flush();
+    }
+
+  private:
+    using Name = std::pair<DeviceKey, std::string>;
+    /// New lines in one call.
+    static constexpr std::size_t kLinesMax = 16;
+
+    void print(const NearbyPeer& peer) const {
+        const std::string key = to_hex(peer.device.view());
+        if (!common_.json) return print_line("nearby " + key + " " + peer.url);
+        print_line(JsonObject()
+                       .text("nearby", key)
+                       .text("url", peer.url)
+                       .text("name", peer.name)
+                       .raw("trusted", peer.is_trusted ? "true" : "false")
+                       .str());
+    }
+
+    const Common& common_;
+    std::set<Name> printed_;
+};
 
 /// Who may connect; none where the store's own list says it all. What the list says of a key
 /// stands.
@@ -66,6 +110,7 @@ int run_peer(const Common& common, const PeerArguments& given) {
     if (!given.config.empty() && !read_config(given.config, arguments, options)) return kFailed;
     options.name = arguments.name;
     options.authorize = admission(arguments);
+    if (arguments.discovers) options.discover.is_enabled = true;
     const auto peer = open_peer(at_once, true, std::move(options));
     if (!peer) return kFailed;
     for (const std::string& url : arguments.listen) {
@@ -73,9 +118,9 @@ int run_peer(const Common& common, const PeerArguments& given) {
         if (!bound) return report(url, bound.error());
         say(common, "listening", *bound);
     }
-    for (const std::string& url : arguments.connect) {
-        const auto done = peer->connect(url);
-        if (!done) return report(url, done.error());
+    for (const std::vector<std::string>& urls : arguments.connect) {
+        const auto done = peer->connect(urls);
+        if (!done) return report(urls.empty() ? "connect" : urls.front(), done.error());
     }
     warn_if_closed(*peer, arguments);
     say(common, "key", to_hex(peer->status().device.view()));
@@ -83,8 +128,12 @@ int run_peer(const Common& common, const PeerArguments& given) {
     const bool is_terminal = isatty(STDERR_FILENO) == 1;
     timespec second{};
     second.tv_sec = 1;
+    NearbyLines nearby(common);
     while (sigtimedwait(&stop, nullptr, &second) < 0) {
-        if (is_terminal) std::cerr << "\r\033[K" << status_line(peer->status()) << std::flush;
+        const PeerStatus status = peer->status();
+        if (is_terminal) std::cerr << "\r\033[K" << std::flush;
+        nearby.print(status.nearby);
+        if (is_terminal) std::cerr << status_line(status) << std::flush;
     }
     if (is_terminal) std::cerr << '\n';
     return kDone;

@@ -16,7 +16,8 @@ constexpr std::chrono::microseconds kSealWindow{70};
 Result<std::unique_ptr<Engine>> Engine::open(std::unique_ptr<Store> store,
                                              joinery::Options options,
                                              Strands strands,
-                                             std::vector<std::unique_ptr<Transport>> transports) {
+                                             std::vector<std::unique_ptr<Transport>> transports,
+                                             std::unique_ptr<DatagramGroup> group) {
     std::unique_ptr<Engine> engine(new Engine(std::move(options), std::move(strands)));
     Engine* const raw = engine.get();
     const joinery::Options& own = engine->options_;
@@ -36,23 +37,24 @@ Result<std::unique_ptr<Engine>> Engine::open(std::unique_ptr<Store> store,
                 Core::open(std::move(store), *own.clock, *own.random, std::move(hooks)));
     const auto log = [raw](LogLevel level, const std::string& text) { raw->log(level, text); };
     const auto admits = [raw](const LinkRequest& request) { return raw->admits(request); };
-    engine->links_ = std::make_unique<Links>(
-        Links::Surroundings{engine->strands_.links,
-                            *engine->core_,
-                            engine->core_->key(),
-                            *own.clock,
-                            *own.random,
-                            engine->core_->run()},
-        Links::Options{own.name,
-                       own.links,
-                       admits,
-                       log,
-                       [raw](std::string_view document,
-                             const DeviceKey& device,
-                             const session::Frontier& durable) {
-                           raw->acknowledged(document, device, durable);
-                       }},
-        std::move(transports));
+    engine->links_ =
+        std::make_unique<Links>(Links::Surroundings{engine->strands_.links,
+                                                    *engine->core_,
+                                                    engine->core_->key(),
+                                                    *own.clock,
+                                                    *own.random,
+                                                    engine->core_->run()},
+                                Links::Options{own.name,
+                                               own.links,
+                                               admits,
+                                               log,
+                                               [raw](std::string_view document,
+                                                     const DeviceKey& device,
+                                                     const session::Frontier& durable) {
+                                                   raw->acknowledged(document, device, durable);
+                                               }},
+                                std::move(transports));
+    if (group) engine->start_lan(std::move(group));
     Writer::Options writer_options;
     writer_options.clock = own.clock;
     writer_options.metrics = &engine->write_metrics_;
@@ -68,6 +70,25 @@ Result<std::unique_ptr<Engine>> Engine::open(std::unique_ptr<Store> store,
     return engine;
 }
 
+void Engine::start_lan(std::unique_ptr<DatagramGroup> group) {
+    lan_ = std::make_unique<Lan>(
+        Links::Surroundings{
+            strands_.links, *core_, core_->key(), *options_.clock, *options_.random, core_->run()},
+        Lan::Options{options_.discover,
+                     options_.name,
+                     [this](const DeviceKey& device, std::string_view url) {
+                         return admits_found(device, url);
+                     },
+                     [this](LogLevel level, const std::string& text) { log(level, text); }},
+        *links_,
+        std::move(group));
+}
+
+void Engine::close() {
+    if (lan_) lan_->close();
+    links_->close();
+}
+
 void Engine::log(LogLevel level, std::string_view text) const {
     if (options_.log) options_.log(level, text);
 }
@@ -77,7 +98,7 @@ Result<std::optional<Access>> Engine::admits(LinkRequest request) {
     if (!request.granted && request.device == core_->device()) request.granted = Access();
     request.is_trusted = request.granted.has_value();
     Meeting meeting;
-    if (!request.granted && request.is_dialled) {
+    if (!request.granted && request.is_dialled && !request.is_found) {
         JOINERY_TRY(meeting, meet(request));
         request.has_changed = meeting.known.has_value();
         if (!request.has_changed) request.granted = Access();
@@ -90,6 +111,16 @@ Result<std::optional<Access>> Engine::admits(LinkRequest request) {
             " answers, at first it was " + to_hex(meeting.known->view()) +
             "; where that is right, `joinery trust remove` of the first one forgets it");
     return fail(Errc::untrusted, "another key answers there than at first");
+}
+
+bool Engine::admits_found(const DeviceKey& device, std::string_view url) {
+    LinkRequest request;
+    request.device = device;
+    request.url = url;
+    request.is_dialled = true;
+    request.is_found = true;
+    const auto granted = admits(request);
+    return granted && granted->has_value();
 }
 
 /// Whether who answers where this peer dialled is whom it meant: the key that was given with the

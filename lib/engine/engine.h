@@ -3,7 +3,9 @@
 /// threads, the simulator a virtual clock.
 #pragma once
 
+#include "base/datagram.h"
 #include "engine/core.h"
+#include "engine/lan.h"
 #include "engine/links.h"
 #include "engine/strand.h"
 #include "engine/writer.h"
@@ -29,10 +31,12 @@ class Engine {
     };
 
     /// @param options  With a clock and a random source; its executor is not used.
+    /// @param group  Where peers are found, if they are to be; else null.
     static Result<std::unique_ptr<Engine>> open(std::unique_ptr<Store> store,
                                                 joinery::Options options,
                                                 Strands strands,
-                                                std::vector<std::unique_ptr<Transport>> transports);
+                                                std::vector<std::unique_ptr<Transport>> transports,
+                                                std::unique_ptr<DatagramGroup> group = nullptr);
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
 
@@ -42,6 +46,10 @@ class Engine {
     Links& links() noexcept { return *links_; }
     /// What the peer counts. On the links' strand only.
     std::vector<Metric> metrics() const;
+    /// Null without a group. On the links' strand only.
+    const Lan* lan() const noexcept { return lan_.get(); }
+    /// Finds nobody any more, and ends all links; on the links' strand.
+    void close();
 
   private:
     Engine(joinery::Options options, Strands strands)
@@ -50,6 +58,9 @@ class Engine {
     void log(LogLevel level, std::string_view text) const;
     /// On the links' strand.
     Result<std::optional<Access>> admits(LinkRequest request);
+    /// Whether to dial @p device, whose beacon was heard.
+    bool admits_found(const DeviceKey& device, std::string_view url);
+    void start_lan(std::unique_ptr<DatagramGroup> group);
     /// Who answers where this peer dialled.
     struct Meeting {
         bool is_first = false;           ///< That anybody does.
@@ -74,6 +85,7 @@ class Engine {
     WriteMetrics write_metrics_;
     std::unique_ptr<Core> core_;
     std::unique_ptr<Links> links_;
+    std::unique_ptr<Lan> lan_;
     std::unique_ptr<Writer> writer_;
     std::atomic<bool> snapshotting_{false};
     std::vector<std::shared_ptr<DocumentCore>> to_send_;  ///< On the links' strand.

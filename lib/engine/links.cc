@@ -1,7 +1,6 @@
 #include "engine/links.h"
 
 #include <algorithm>
-#include <array>
 
 namespace joinery {
 
@@ -22,12 +21,6 @@ namespace {
 constexpr std::chrono::milliseconds kTickInterval{1000};
 /// Between two ticks: then this process or its machine was stopped, or the clock was set.
 constexpr std::chrono::seconds kAwayTime{5};
-/// For a sign of life of each link after that.
-constexpr std::chrono::seconds kAwayAnswerTime{2};
-
-Error no_transport() {
-    return fail(Errc::unsupported, "no transport for that URL; this version speaks tcp://");
-}
 
 /// Whether dialling again cannot help, unless somebody changes the URL.
 bool is_for_good(const Error& error) {
@@ -46,6 +39,8 @@ Links::Links(const Surroundings& surroundings,
       random_(surroundings.random),
       options_(std::move(options)),
       transports_(std::move(transports)),
+      arrivals_({options_.patience.handshakes_per_second,
+                 options_.patience.handshakes_of_host_per_second}),
       instance_(surroundings.instance) {
     strand_.post([this] { tick(); });
 }
@@ -58,6 +53,7 @@ void Links::close() {
     ticker_.reset();
     presence_timer_.reset();
     presence_retry_.reset();
+    turn_timer_.reset();
     listeners_.clear();
     for (const Handle& connection : connections_)
         finish_sync(*connection, fail(Errc::disconnected, "the peer was closed"));
@@ -87,6 +83,13 @@ Result<std::string> Links::listen(std::string_view url) {
     return listeners_.back()->url();
 }
 
+std::vector<std::string> Links::listening() const {
+    std::vector<std::string> urls;
+    for (const auto& listener : listeners_)
+        urls.push_back(listener->url());
+    return urls;
+}
+
 Links::Handle Links::add(std::string url, bool is_dialled) {
     connections_.push_back(std::make_shared<Connection>());
     connections_.back()->address = url;
@@ -95,94 +98,13 @@ Links::Handle Links::add(std::string url, bool is_dialled) {
     return connections_.back();
 }
 
-Result<Links::Handle> Links::add_dialled(std::string url) {
-    const std::size_t mark = url.find('#');
-    std::optional<DeviceKey> expected;
-    if (mark != std::string::npos) {
-        expected.emplace();
-        if (!parse_hex(std::string_view(url).substr(mark + 1), expected->bytes)) {
-            return fail(Errc::malformed,
-                        "what follows the # of a URL is a key of 64 hexadecimal digits",
-                        mark + 1);
-        }
-    }
-    if (transport_for(url) == nullptr) return no_transport();
-    const Handle connection = add(std::move(url), true);
-    if (mark != std::string::npos) connection->address.resize(mark);
-    connection->expected = expected;
-    return connection;
-}
-
-template <class Verb>
-auto Links::with(const Handle& connection, Verb verb) {
-    return [weak = std::weak_ptr(connection), verb = std::move(verb)](auto&&... arguments) {
-        if (const Handle there = weak.lock()) {
-            verb(there, std::forward<decltype(arguments)>(arguments)...);
-        }
-    };
-}
-
-Result<void> Links::keep_connected(std::string url) {
-    JOINERY_TRY(const Handle connection, add_dialled(std::move(url)));
-    connection->keep = true;
-    dial(connection);
-    return {};
-}
-
-Result<void> Links::drop(std::string_view url) {
-    const auto found = std::ranges::find_if(
-        connections_, [&](const Handle& it) { return it->keep && it->url == url; });
-    if (found == connections_.end()) {
-        return fail(Errc::not_found, "no link to that URL is kept");
-    }
-    const Handle connection = *found;
-    connection->keep = false;
-    if (connection->link && !connection->closing) {
-        connection->closing = true;
-        connection->link->close(std::nullopt);
-    } else if (!connection->link && !connection->is_ending) {
-        // A dial or a wait finds nobody when it comes back.
-        std::erase(connections_, connection);
-    }
-    return {};
-}
-
-void Links::sync(std::string url,
-                 std::vector<std::string> patterns,
-                 std::chrono::milliseconds timeout,
-                 OnSynced done) {
-    const auto added = add_dialled(std::move(url));
-    if (!added) return done(added.error());
-    const Handle connection = *added;
-    connection->patterns = std::move(patterns);
-    connection->is_once = true;
-    connection->on_synced = std::move(done);
-    const auto give_up = [this](const Handle& late) {
-        finish_sync(*late, fail(Errc::busy, "the time limit passed before both were equal"));
-        ended(late, fail(Errc::busy, "time limit"));
-    };
-    connection->timer = strand_.start_timer(timeout, with(connection, give_up));
-    dial(connection);
-}
-
-void Links::dial(const Handle& connection) {
-    connection->state = LinkState::connecting;
-    Transport* transport = transport_for(connection->address);
-    const auto answered = [this](const Handle& it, Result<std::unique_ptr<Link>> link) {
-        if (it->is_ending) return;  // Too late: the link ends as it came.
-        if (!link) return ended(it, link.error());
-        attach(it, *std::move(link));
-    };
-    transport->connect(connection->address, with(connection, answered));
-}
-
 void Links::attach(const Handle& connection, std::unique_ptr<Link> link) {
     session::ChannelOptions channel;
     channel.role = connection->is_dialled ? session::ChannelOptions::Role::dialler
                                           : session::ChannelOptions::Role::listener;
     channel.instance = instance_;
     channel.is_kept = connection->keep;
-    channel.expected = connection->expected;
+    channel.expected = connection->expected ? connection->expected : connection->met;
     connection->link = std::make_unique<SecureLink>(
         std::move(link), identity_, random_, clock_, options_.patience, channel);
     SecureLink::Events events;
@@ -234,6 +156,7 @@ void Links::take_events(const Handle& connection) {
         switch (event.kind) {
             case session::Event::Kind::hello:
                 connection->retry_delay = {};
+                connection->has_worked = true;
                 connection->state = LinkState::online;
                 connection->error.clear();
                 break;
@@ -318,50 +241,6 @@ void Links::ended(const Handle& connection, const Result<void>& how) {
     strand_.post(with(connection, [this](const Handle& it) { let_go(it); }));
 }
 
-void Links::let_go(const Handle& connection) {
-    if (connection->link) {
-        ended_received_size_ += connection->link->received_size();
-        ended_sent_size_ += connection->link->sent_size();
-    }
-    if (connection->session) {
-        ended_counters_ += connection->session->counters();
-        --session_count_;
-    }
-    connection->link.reset();
-    connection->session.reset();
-    connection->handshake_timer.reset();
-    connection->other_side.reset();
-    connection->has_held = false;
-    connection->presence = {};
-    connection->closing = false;
-    connection->is_ending = false;
-    if (!connection->keep) {
-        std::erase(connections_, connection);
-        return;
-    }
-    if (connection->twin && find_kept(*connection->twin, *connection)) {
-        connection->state = LinkState::online;
-        return;  // tick() dials when that one is gone.
-    }
-    connection->twin.reset();
-    connection->retry_delay = std::clamp(connection->retry_delay * 2,
-                                         options_.patience.retry_delay_min,
-                                         options_.patience.retry_delay_max);
-    connection->timer = strand_.start_timer(
-        up_to(connection->retry_delay), with(connection, [this](const Handle& it) { dial(it); }));
-}
-
-/// So that peers that lost the same one do not all come back to it at the same moment.
-std::chrono::milliseconds Links::up_to(std::chrono::milliseconds delay) {
-    std::array<std::uint8_t, 8> bytes{};
-    random_.fill(bytes);
-    std::uint64_t number = 0;
-    for (const std::uint8_t byte : bytes)
-        number = number << 8U | byte;
-    return std::chrono::milliseconds(
-        static_cast<std::int64_t>(number % (static_cast<std::uint64_t>(delay.count()) + 1)));
-}
-
 void Links::document_changed(std::string_view id) {
     for (const Handle& connection : connections_) {
         if (!connection->session || connection->closing) continue;
@@ -382,7 +261,7 @@ void Links::tick() {
     for (const Handle& connection : connections_) {
         if (connection->twin && !connection->link && !find_kept(*connection->twin, *connection)) {
             connection->twin.reset();
-            dial(connection);
+            dial_in_turn(connection);
         }
         if (connection->link && !connection->is_ending) connection->link->on_time(now);
         if (connection->link) {
@@ -394,19 +273,6 @@ void Links::tick() {
         pump(connection);
     }
     ticker_ = strand_.start_timer(kTickInterval, [this] { tick(); });
-}
-
-/// Links may have broken without a word meanwhile, and waits to dial again are over.
-void Links::come_back(MonotonicTime now) {
-    for (const Handle& connection : connections_) {
-        if (connection->link && !connection->is_ending) {
-            connection->link->probe(now, kAwayAnswerTime);
-        } else if (connection->keep && !connection->is_ending && !connection->twin &&
-                   connection->state != LinkState::connecting) {
-            connection->timer.reset();
-            dial(connection);
-        }
-    }
 }
 
 std::uint64_t Links::received_size() const {

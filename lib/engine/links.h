@@ -5,6 +5,7 @@
 #include "base/env.h"
 #include "base/link.h"
 #include "engine/metrics.h"
+#include "engine/rate_limit.h"
 #include "engine/secure_link.h"
 #include "engine/strand.h"
 #include "joinery/peer.h"
@@ -13,6 +14,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -29,7 +31,6 @@ class Links {
   private:
     struct LinkMetrics {
         std::uint64_t arrived_count = 0;      ///< Links that others dialled.
-        std::uint64_t overrun_count = 0;      ///< Those of them that were too many at once.
         std::uint64_t turned_away_count = 0;  ///< Whose key is not let in, or not any more.
         ErrorCounts ended;
         Durations round_trips;
@@ -67,11 +68,23 @@ class Links {
     ~Links();
 
     Result<std::string> listen(std::string_view url);
-    /// Dials, and dials again when the link breaks; `unsupported` where no transport knows the
-    /// scheme, `malformed` for a key at its end that is none.
+    /// Dials one peer at each of @p urls in turn, and again when the link breaks; `unsupported`
+    /// where no transport knows a scheme, `malformed` for a key at the end that is none, or that is
+    /// not that of the others, `over_limit` for more than kUrlsMax.
+    Result<void> keep_connected(std::vector<std::string> urls);
     Result<void> keep_connected(std::string url);
-    /// Ends the link to @p url that keep_connected() keeps, and dials it no more.
+    /// Ends the link to @p url, or with it among others, that keep_connected() keeps, and dials it
+    /// no more.
     Result<void> drop(std::string_view url);
+    /// Keeps a link to @p device, which was found at @p urls, and at no others than these; with
+    /// none, it is not dialled any more, and a link that is up lasts until it breaks.
+    void keep_found(const DeviceKey& device, std::vector<std::string> urls);
+    /// Whether there is a transport for @p url.
+    bool can_dial(std::string_view url) { return transport_for(url) != nullptr; }
+    /// The URLs that listen() bound.
+    std::vector<std::string> listening() const;
+    /// What names this run in handshakes.
+    const session::PeerInstance& instance() const noexcept { return instance_; }
     /// Dials once; @p done is called once.
     void sync(std::string url,
               std::vector<std::string> patterns,
@@ -89,6 +102,8 @@ class Links {
     std::vector<LinkStatus> status() const;
     void add_metrics(std::vector<Metric>& out) const;
     std::uint64_t divergence_count() const noexcept { return divergence_count_; }
+    /// Links that arrived and were cut, for too many did.
+    std::uint64_t cut_count() const noexcept { return cut_count_; }
     /// Bytes over all links, those that ended too.
     std::uint64_t received_size() const;
     std::uint64_t sent_size() const;
@@ -102,14 +117,29 @@ class Links {
         std::uint64_t mark = 0;        ///< Once so many bytes were taken, none waits any more.
         std::uint64_t size = 0;        ///< What was given up to there, at most.
     };
-    /// One link with its session, or the wish for one.
-    struct Connection {
+    /// Where a peer may be found.
+    struct Target {
         std::string url;      ///< As it was given.
         std::string address;  ///< The same without a key.
         std::optional<DeviceKey> expected;
-        bool is_dialled = false;  ///< By this side.
-        bool keep = false;        ///< Dial again when it ends.
+        std::string error;  ///< Why it did not work the last time.
+    };
+    /// One link with its session, or the wish for one.
+    struct Connection {
+        /// Of who is dialled, the one that worked last first; a round goes over all.
+        std::vector<Target> targets;
+        std::size_t target_index = 0;
+        /// Those of the target that is being dialled, or answered.
+        std::string url;
+        std::string address;
         std::chrono::milliseconds retry_delay{0};
+        std::optional<DeviceKey> expected;
+        /// Who answered at one of several targets: nobody else may at the others.
+        std::optional<DeviceKey> met;
+        bool has_worked = false;  ///< Since it was dialled.
+        bool is_dialled = false;  ///< By this side.
+        bool is_found = false;    ///< By its beacon; `expected` is it.
+        bool keep = false;        ///< Dial again when it ends.
         std::unique_ptr<SecureLink> link;
         /// Once the other side is known and let in.
         std::unique_ptr<session::Session> session;
@@ -135,13 +165,28 @@ class Links {
     using Handle = std::shared_ptr<Connection>;
 
     Handle add(std::string url, bool is_dialled);
-    /// As add(), for what is to be dialled: takes the key off @p url.
-    Result<Handle> add_dialled(std::string url);
+    /// As add(), for what is to be dialled.
+    Result<Handle> add_dialled(std::vector<std::string> urls);
+    Result<std::vector<Target>> read_targets(std::vector<std::string> urls);
+    /// Gives what was found other targets, and goes on with the one in use where that is among
+    /// them.
+    static void aim_anew(Connection& connection, std::vector<Target> targets);
+    /// Dials soon, at a random moment: all who heard the same beacon would come at once.
+    void dial_soon(const Handle& connection);
+    static void aim(Connection& connection, std::size_t index);
+    /// Whether a round goes on, with the next target; else the next one begins.
+    static bool has_next_target(Connection& connection);
     void arrived(std::unique_ptr<Link> link);
     /// @p verb with @p connection, if that is still there when it is called.
     template <class Verb>
     auto with(const Handle& connection, Verb verb);
+    /// Dials it when those that wait already were, and not too soon after the last one.
+    void dial_in_turn(const Handle& connection);
+    void dial_those_whose_turn_it_is();
+    void wait_for_turn(MonotonicTime delay);
     void dial(const Handle& connection);
+    /// Too many links arrive: counts it, and says so once a second at most.
+    void cut_arrival(std::string_view what);
     void attach(const Handle& connection, std::unique_ptr<Link> link);
     void admit(const Handle& connection, const session::ChannelPeer& peer);
     /// The link to @p run that is up and kept; another one than @p except.
@@ -172,6 +217,7 @@ class Links {
     void come_back(MonotonicTime now);
     std::chrono::milliseconds up_to(std::chrono::milliseconds delay);
     Transport* transport_for(std::string_view url);
+    static Error no_transport();
     void log(LogLevel level, std::string text);
 
     Strand& strand_;
@@ -183,6 +229,12 @@ class Links {
     std::vector<std::unique_ptr<Transport>> transports_;
     std::vector<std::unique_ptr<Listener>> listeners_;
     std::vector<Handle> connections_;
+    std::deque<std::weak_ptr<Connection>> waiting_;  // For their turn to be dialled.
+    std::optional<MonotonicTime> last_dial_;
+    Strand::Timer turn_timer_;
+    RateLimit arrivals_;
+    std::optional<MonotonicTime> last_cut_log_;
+    std::uint64_t cut_count_ = 0;
     Strand::Timer ticker_;
     struct Tick {
         MonotonicTime now;
@@ -201,5 +253,14 @@ class Links {
     bool closed_ = false;
     std::atomic<std::size_t> session_count_{0};
 };
+
+template <class Verb>
+auto Links::with(const Handle& connection, Verb verb) {
+    return [weak = std::weak_ptr(connection), verb = std::move(verb)](auto&&... arguments) {
+        if (const Handle there = weak.lock()) {
+            verb(there, std::forward<decltype(arguments)>(arguments)...);
+        }
+    };
+}
 
 }  // namespace joinery::detail

@@ -35,11 +35,21 @@ void Links::arrived(std::unique_ptr<Link> link) {
     }
     if (all >= kHandshakesMax ||
         (of_host >= kHandshakesOfHostMax && !transport::is_loopback(host))) {
-        ++metrics_.overrun_count;
-        log(LogLevel::warning, "too many links from " + remote + " at once: one was cut");
-        return;
+        return cut_arrival("too many links from " + remote + " at once: one was cut");
+    }
+    const std::string_view counted = transport::is_loopback(host) ? std::string_view() : host;
+    if (!arrivals_.admits(clock_.monotonic_now(), counted)) {
+        return cut_arrival("too many links in a second: one from " + remote + " was cut");
     }
     attach(add(std::move(remote), false), std::move(link));
+}
+
+void Links::cut_arrival(std::string_view what) {
+    ++cut_count_;
+    const MonotonicTime now = clock_.monotonic_now();
+    if (last_cut_log_ && now - *last_cut_log_ < std::chrono::seconds(1)) return;
+    last_cut_log_ = now;
+    log(LogLevel::warning, std::string(what) + ", " + std::to_string(cut_count_) + " so far");
 }
 
 void Links::admit(const Handle& connection, const session::ChannelPeer& peer) {
@@ -80,7 +90,8 @@ LinkRequest Links::request_of(const Connection& connection) const {
     request.device = connection.other_side->first;
     request.url = connection.address;
     request.is_dialled = connection.is_dialled;
-    request.is_named = connection.expected.has_value();
+    request.is_found = connection.is_found;
+    request.is_named = connection.expected.has_value() && !connection.is_found;
     return request;
 }
 

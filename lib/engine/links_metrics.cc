@@ -75,8 +75,8 @@ void Links::add_metrics(std::vector<Metric>& out) const {
     };
     add("joinery_links_arrived_total", "Links that others dialled.", metrics_.arrived_count);
     add("joinery_links_overrun_total",
-        "Links that were cut since too many came at once.",
-        metrics_.overrun_count);
+        "Links that were cut since too many came at once, or in a second.",
+        cut_count_);
     add("joinery_links_turned_away_total",
         "Links whose key was not let in, or not any more.",
         metrics_.turned_away_count);

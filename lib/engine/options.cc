@@ -1,5 +1,7 @@
 #include "engine/options.h"
 
+#include "transport/multicast.h"
+
 #include <chrono>
 
 namespace joinery {
@@ -15,6 +17,28 @@ using std::chrono::milliseconds;
 
 bool is_patience(milliseconds time) {
     return time >= LinkOptions::kTimeMin && time <= LinkOptions::kTimeMax;
+}
+
+bool is_rate(std::uint32_t rate) { return rate >= 1 && rate <= LinkOptions::kRateMax; }
+
+Result<void> check_rates(const LinkOptions& links) {
+    const auto refuse = [](std::string_view what) { return fail(Errc::over_limit, what); };
+    if (!is_rate(links.dials_per_second)) return refuse("dials_per_second is from 1 to 10000");
+    if (!is_rate(links.handshakes_per_second)) {
+        return refuse("handshakes_per_second is from 1 to 10000");
+    }
+    if (!is_rate(links.handshakes_of_host_per_second)) {
+        return refuse("handshakes_of_host_per_second is from 1 to 10000");
+    }
+    return {};
+}
+
+Result<void> check_discover(const DiscoverOptions& discover) {
+    if (discover.interval < DiscoverOptions::kIntervalMin ||
+        discover.interval > DiscoverOptions::kIntervalMax) {
+        return fail(Errc::over_limit, "discover.interval is from 100 to 600000 ms");
+    }
+    return transport::check_multicast({discover.group, discover.port, discover.interface_address});
 }
 
 }  // namespace
@@ -46,7 +70,8 @@ Result<void> check_options(const Options& options) {
     if (!is_patience(links.retry_delay_min) || links.retry_delay_min > links.retry_delay_max) {
         return refuse("retry_delay_min is from 10 ms to retry_delay_max");
     }
-    return {};
+    JOINERY_TRY_VOID(check_rates(links));
+    return check_discover(options.discover);
 }
 
 }  // namespace detail

@@ -6,7 +6,8 @@
 
 namespace joinery::detail {
 
-/// `over_limit`, with the field's name, for the first field that is not within its limits.
+/// `over_limit`, with the field's name, for the first field that is not within its limits;
+/// `malformed` for addresses that are none.
 Result<void> check_options(const Options& options);
 
 }  // namespace joinery::detail

@@ -4,6 +4,7 @@
 #include "engine/task_thread.h"
 #include "engine/trust.h"
 #include "joinery/peer.h"
+#include "transport/multicast.h"
 #include "transport/tcp_transport.h"
 
 #include <asio/executor_work_guard.hpp>
@@ -26,7 +27,7 @@ class PeerImpl : public Peer {
     ~PeerImpl() override {
         if (!engine_) return;
         engine_->core().close_outboxes();
-        strand_.post([this] { engine_->links().close(); });
+        strand_.post([this] { engine_->close(); });
         work_.reset();
         io_thread_.join();
         // What cannot be stored now is lost: the app was told of it by the log.
@@ -53,13 +54,21 @@ class PeerImpl : public Peer {
         }
         std::vector<std::unique_ptr<Transport>> transports;
         transports.push_back(transport::make_tcp_transport(io_.get_executor()));
+        std::unique_ptr<DatagramGroup> group;
+        if (options.discover.is_enabled) {
+            group = transport::make_multicast_group(io_.get_executor(),
+                                                    {options.discover.group,
+                                                     options.discover.port,
+                                                     options.discover.interface_address});
+        }
         JOINERY_TRY(
             engine_,
             Engine::open(
                 std::move(store),
                 std::move(options),
                 Engine::Strands{strand_, *writer_thread_, *snapshots_, std::move(run_callback)},
-                std::move(transports)));
+                std::move(transports),
+                std::move(group)));
         io_thread_ = std::thread([this] { io_.run(); });
         return {};
     }
@@ -86,6 +95,11 @@ class PeerImpl : public Peer {
     Result<void> connect(std::string_view url) override {
         return on_io<Result<void>>(
             [&] { return engine_->links().keep_connected(std::string(url)); });
+    }
+
+    Result<void> connect(std::vector<std::string> urls) override {
+        return on_io<Result<void>>(
+            [&] { return engine_->links().keep_connected(std::move(urls)); });
     }
 
     Result<void> disconnect(std::string_view url) override {
@@ -130,7 +144,9 @@ class PeerImpl : public Peer {
         PeerStatus status = on_io<PeerStatus>([&] {
             PeerStatus out;
             out.links = engine_->links().status();
+            if (engine_->lan() != nullptr) out.nearby = engine_->lan()->nearby();
             out.divergence_count = engine_->links().divergence_count();
+            out.cut_count = engine_->links().cut_count();
             out.received_size = engine_->links().received_size();
             out.sent_size = engine_->links().sent_size();
             return out;

@@ -289,6 +289,10 @@ TEST_F(PeerTest, OptionsThatAreNotWithinTheirLimitsAreRefused) {
     EXPECT_TRUE(refused([](Options& o) { o.snapshot_interval = 0; }));
     EXPECT_TRUE(refused([](Options& o) { o.poll_interval = 0ms; }));
     EXPECT_TRUE(refused([](Options& o) { o.links.handshake_time = 9ms; }));
+    EXPECT_TRUE(refused([](Options& o) { o.links.dials_per_second = 0; }));
+    EXPECT_TRUE(refused([](Options& o) { o.links.handshakes_per_second = 10001; }));
+    EXPECT_TRUE(refused([](Options& o) { o.links.handshakes_of_host_per_second = 0; }));
+    EXPECT_TRUE(refused([](Options& o) { o.discover.interval = 99ms; }));
     EXPECT_TRUE(refused([](Options& o) { o.links.heartbeat_idle = 25h; }));
     EXPECT_TRUE(refused([](Options& o) { o.links.answer_time = 0ms; }));
     EXPECT_TRUE(refused([](Options& o) { o.links.retry_delay_max = 100ms; }));

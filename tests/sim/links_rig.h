@@ -1,5 +1,5 @@
 /// @file
-/// Two processes, a and b, over a memory network, moved by hand.
+/// Two processes, a and b, over a memory network, moved by hand, and others that join them.
 #pragma once
 
 #include "engine/links.h"
@@ -9,6 +9,8 @@
 #include <gtest/gtest.h>
 #include <memory>
 #include <optional>
+#include <utility>
+#include <vector>
 
 namespace joinery::sim {
 
@@ -17,24 +19,41 @@ class LinksTest : public testing::Test {
     /// Whom both let in; nothing: whom their stores trust.
     explicit LinksTest(
         std::function<std::optional<Access>(const LinkRequest&)> authorize = let_everybody_in) {
-        for (std::size_t i = 0; i < 2; ++i) {
+        for (const char* host : {"a", "b"}) {
             ProcessSetup setup;
-            setup.host = i == 0 ? "a" : "b";
-            setup.random_seed = i;
-            setup.may_turn_away = true;
+            setup.host = host;
             setup.authorize = authorize;
-            processes_[i] = std::make_unique<Process>(
-                setup, now_, disks_[i], network_, [](const std::string& what) {
-                    ADD_FAILURE() << what;
-                });
-            processes_[i]->start();
+            add(std::move(setup));
         }
     }
-    void run_tasks(Process& process) {
+    /// Starts one more, with a disk and chance of its own.
+    Process& add(ProcessSetup setup) {
+        setup.random_seed = processes_.size();
+        setup.may_turn_away = true;
+        disks_.push_back(std::make_unique<persist::MemoryDisk>());
+        processes_.push_back(std::make_unique<Process>(
+            std::move(setup), now_, *disks_.back(), network_, [](const std::string& what) {
+                ADD_FAILURE() << what;
+            }));
+        processes_.back()->start();
+        return *processes_.back();
+    }
+    /// Whether there were any.
+    bool run_tasks(Process& process) {
+        bool is_any = false;
         for (SimStrand& strand : process.strands()) {
-            while (strand.is_due())
+            for (; strand.is_due(); is_any = true)
                 strand.run_one();
         }
+        return is_any;
+    }
+    bool run_network() {
+        bool is_any = on_network_ && on_network_();
+        for (; !network_.pending().empty(); is_any = true) {
+            if (on_delivery_) on_delivery_(network_.pending()[0]);
+            network_.deliver(0);
+        }
+        return is_any;
     }
     void sync(const std::string& url = "mem://b") {
         a().engine().links().sync(
@@ -45,10 +64,10 @@ class LinksTest : public testing::Test {
     }
     /// Runs all that can happen without time going on.
     void settle() {
-        for (int i = 0; i < 100; ++i) {
-            network_.run(1000);
-            run_tasks(a());
-            run_tasks(b());
+        for (bool is_any = true; is_any;) {
+            is_any = run_network();
+            for (const auto& process : processes_)
+                is_any = run_tasks(*process) || is_any;
         }
     }
     /// Time goes on, and everything happens in it.
@@ -70,9 +89,13 @@ class LinksTest : public testing::Test {
     Process& b() { return *processes_[1]; }
 
     Now now_{0};
-    persist::MemoryDisk disks_[2];
+    std::vector<std::unique_ptr<persist::MemoryDisk>> disks_;
     transport::MemoryNetwork network_;
-    std::unique_ptr<Process> processes_[2];
+    std::vector<std::unique_ptr<Process>> processes_;
+    /// Hears of each delivery before it is made.
+    std::function<void(const transport::Delivery&)> on_delivery_;
+    /// Moves another network, and answers whether anything moved.
+    std::function<bool()> on_network_;
     int answer_count_ = 0;
     std::optional<Result<SyncReport>> answer_;
 };

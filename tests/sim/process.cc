@@ -43,6 +43,7 @@ void Process::start() {
     options.name = setup_.host;
     options.flush_interval = setup_.flush_interval;
     options.snapshot_interval = setup_.snapshot_interval;
+    options.links = setup_.links;
     options.clock = &clock_;
     options.random = &random_;
     options.authorize = setup_.authorize;
@@ -56,7 +57,8 @@ void Process::start() {
          strands_[1],
          strands_[2],
          [this](std::function<void()> callback) { strands_[3].post(std::move(callback)); }},
-        std::move(transports));
+        std::move(transports),
+        setup_.lan == nullptr ? nullptr : setup_.lan->join(setup_.host));
     if (!engine) return on_fault_("engine does not open: " + std::string(engine.error().what));
     engine_ = *std::move(engine);
     const auto url = engine_->links().listen("mem://" + setup_.host);
@@ -114,9 +116,11 @@ void Process::log(LogLevel level, std::string_view text) {
     if (level < LogLevel::warning || is_expected(text)) return;
     const bool is_renewal = text.find("of this store's own actor") != std::string_view::npos;
     if (setup_.may_be_put_back && is_renewal) return;
-    const bool is_turned_away = text.find(" let in") != std::string_view::npos ||
-                                text.find("; where that is right,") != std::string_view::npos ||
-                                text.find("too many links") != std::string_view::npos;
+    const bool is_turned_away =
+        text.find(" let in") != std::string_view::npos ||
+        text.find("; where that is right,") != std::string_view::npos ||
+        text.find("finding peers: the network is down") != std::string_view::npos ||
+        text.find("too many links") != std::string_view::npos;
     if (setup_.may_turn_away && is_turned_away) return;
     const bool is_fork = text.find("an actor has two histories") != std::string_view::npos;
     if (setup_.may_meet_forks && is_fork) return;

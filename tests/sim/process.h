@@ -5,6 +5,7 @@
 #include "base/env.h"
 #include "engine/engine.h"
 #include "persist/memory_store.h"
+#include "sim/fake_lan.h"
 #include "sim/sim_strand.h"
 #include "support/dice.h"
 #include "transport/memory_transport.h"
@@ -43,9 +44,11 @@ struct ProcessSetup {
     std::chrono::milliseconds flush_interval{4};
     std::uint64_t snapshot_interval = 8;
     std::uint64_t random_seed = 0;
+    LinkOptions links;
     bool may_meet_forks = false;  ///< Somebody may sign two histories.
     bool may_turn_away = false;   ///< Strangers come.
     std::function<std::optional<Access>(const LinkRequest&)> authorize = let_everybody_in;
+    FakeLan* lan = nullptr;        ///< Where it finds others, if it is to.
     bool may_be_put_back = false;  ///< Its disk may be, so it may find others ahead of it.
 };
 

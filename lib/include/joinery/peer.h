@@ -55,7 +55,9 @@ struct LinkRequest {
     DeviceKey device;
     std::string_view url;
     bool is_dialled = false;  ///< By this peer.
-    bool is_named = false;    ///< Its key was given with the URL that was dialled.
+    bool is_named = false;    ///< Its key was given with the URL, or the URLs, dialled.
+    /// This peer dialled, or would dial, because it heard a beacon: nobody said whom he wants.
+    bool is_found = false;
     /// This peer dialled, and at first another key answered there.
     bool has_changed = false;
     /// Whether the store trusts the key, or it is the store's own: a copy's of it.
@@ -67,9 +69,13 @@ struct LinkRequest {
 /// For Options::authorize: lets everybody in, whom the store does not limit to do everything.
 std::optional<Access> let_everybody_in(const LinkRequest& request);
 
+/// URLs of one peer, for Peer::connect().
+inline constexpr std::size_t kUrlsMax = 16;
+
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
 
-/// How patient a peer is with its links. Each from kTimeMin to kTimeMax.
+/// How patient a peer is with its links, and how many it takes and makes in a second. Times are
+/// from kTimeMin to kTimeMax, rates from 1 to kRateMax.
 struct LinkOptions {
     static constexpr std::chrono::milliseconds kTimeMin{10};
     static constexpr std::chrono::milliseconds kTimeMax = std::chrono::hours(24);
@@ -85,6 +91,36 @@ struct LinkOptions {
     /// twice as long each time, up to the most. At most retry_delay_max.
     std::chrono::milliseconds retry_delay_min{200};
     std::chrono::milliseconds retry_delay_max{30000};
+
+    static constexpr std::uint32_t kRateMax = 10000;
+    /// Dials of all links that are kept: those that are due wait for one another, at even
+    /// distances. Fewer spare the network after an outage, and take longer until the last one is
+    /// dialled.
+    std::uint32_t dials_per_second = 50;
+    /// Links that arrive and may begin to prove who dialled them (about 0.3 ms of work each); those
+    /// beyond are cut, for PeerStatus::cut_count. Fewer leave more time for links that are up, and
+    /// let strangers keep others out more easily.
+    std::uint32_t handshakes_per_second = 200;
+    /// Of these, from one host; programs of this machine count in all alone.
+    std::uint32_t handshakes_of_host_per_second = 20;
+};
+
+/// How a peer finds others on the local network, and is found: docs/discovery.md. Who finds it
+/// learns its key, its name and where it listens, so does everybody on that network.
+struct DiscoverOptions {
+    static constexpr std::chrono::milliseconds kIntervalMin{100};
+    static constexpr std::chrono::milliseconds kIntervalMax = std::chrono::minutes(10);
+    /// Whether it says where it listens, in beacons, and dials those whom it hears and lets in.
+    bool is_enabled = false;
+    /// An IPv4 multicast address and a UDP port; who is to be found must have the same.
+    std::string group = "239.255.77.77";
+    std::uint16_t port = 7717;
+    /// The IPv4 address of the one interface to use, 127.0.0.1 for this machine alone; empty: all
+    /// that have multicast.
+    std::string interface_address;
+    /// Between two beacons at most, at least half of it; a peer is forgotten after 3.5 of its own.
+    /// Shorter is found sooner and says more.
+    std::chrono::milliseconds interval{5000};
 };
 
 struct Options {
@@ -109,6 +145,7 @@ struct Options {
     /// How often to look for what other processes wrote to the store, from 1 ms to a minute.
     std::chrono::milliseconds poll_interval{200};
     LinkOptions links;
+    DiscoverOptions discover;
     /// Runs the app's callbacks; empty: a thread of the peer's own.
     std::function<void(std::function<void()>)> executor;
     /// Says who may exchange which documents with this peer; none: the link ends. Asked when the
@@ -117,7 +154,8 @@ struct Options {
     /// anew. On the peer's thread of links; must not block, nor call the peer. Empty:
     /// LinkRequest::granted. Of those who dial, that lets in whom the store trusts (Peer::trust)
     /// and nobody else; where this peer dials, also who answers there for the first time, and from
-    /// then on no other (docs/secure-channel.md 4).
+    /// then on no other (docs/secure-channel.md 4). With Options::discover it is also asked about
+    /// each who is nearby, once a second, whether to dial him: LinkRequest::is_found.
     std::function<std::optional<Access>(const LinkRequest&)> authorize;
     /// Called from the peer's threads; must not block. Empty: nothing is logged.
     std::function<void(LogLevel, std::string_view)> log;
@@ -140,7 +178,7 @@ std::string_view link_state_name(LinkState state) noexcept;
 
 /// A link to another peer, for people.
 struct LinkStatus {
-    std::string url;
+    std::string url;   ///< The one in use, of several; else the one to be dialled next.
     std::string name;  ///< As the other side says; empty until its hello came.
     DeviceKey device;  ///< As it has proved; zero until then.
     LinkState state = LinkState::offline;
@@ -151,6 +189,15 @@ struct LinkStatus {
     std::string error;  ///< Why it is not online; the last reason while connecting again.
 };
 
+/// Somebody whose beacon was heard on the local network, and who signed it.
+struct NearbyPeer {
+    DeviceKey device;
+    std::string name;         ///< As he says, any UTF-8; may be empty.
+    std::string url;          ///< Where he says he listens, the first of them.
+    bool is_trusted = false;  ///< This peer lets him in, and dials him.
+    friend bool operator==(const NearbyPeer&, const NearbyPeer&) = default;
+};
+
 struct PeerStatus {
     std::string name;
     DeviceKey device;
@@ -158,7 +205,11 @@ struct PeerStatus {
     std::vector<LinkStatus> links;
     /// Changes made here, of all documents in memory, that no other device is known to have.
     std::uint64_t unacknowledged_count = 0;
+    /// By key; empty without Options::discover. A key is here once for each run of its peer.
+    std::vector<NearbyPeer> nearby;
     std::uint64_t divergence_count = 0;  ///< Alarms: equal frontiers with unequal digests.
+    /// Links that arrived and were cut, for too many were there, or came in a second.
+    std::uint64_t cut_count = 0;
     /// Bytes over all links since the peer opened, those that ended too.
     std::uint64_t received_size = 0, sent_size = 0;
 };
@@ -177,7 +228,8 @@ struct SyncReport {
 class Peer {
   public:
     /// Takes over @p store and starts. Errors are the store's, `damaged`, and `over_limit` for an
-    /// option that is not within its limits.
+    /// option that is not within its limits, `malformed` for a group that Options::discover cannot
+    /// name.
     static Result<std::unique_ptr<Peer>> open(std::unique_ptr<Store> store, Options options = {});
     Peer(const Peer&) = delete;
     Peer& operator=(const Peer&) = delete;
@@ -200,7 +252,14 @@ class Peer {
     /// With `#KEY` at its end, 64 hexadecimal digits, nobody else may answer there; `malformed` for
     /// another KEY.
     virtual Result<void> connect(std::string_view url) = 0;
-    /// Ends the link to @p url that connect() keeps, and dials it no more; `not_found` without one.
+    /// The same for a peer that may be found at any of @p urls, 1 to kUrlsMax: it is dialled at one
+    /// after the other, the one that worked last first, and after all of them a pause begins. The
+    /// first at which it answers is used until that link breaks. A KEY of one is the KEY of all,
+    /// and `malformed` if two differ; without one, who answered first must be who answers at the
+    /// others. `over_limit` for too many.
+    virtual Result<void> connect(std::vector<std::string> urls) = 0;
+    /// Ends the link that connect() keeps to @p url, or to it among others, and dials none of them
+    /// any more; `not_found` without one.
     virtual Result<void> disconnect(std::string_view url) = 0;
     /// Dials @p url, as connect(), exchanges the documents that match @p patterns (globs; none:
     /// all) until neither side lacks anything, and hangs up. `disconnected`, or `busy` after @p
