@@ -69,6 +69,7 @@ class LmdbStore final : public Store {
     Result<void> renew_incarnation(IncarnationReason reason, WallTime now) override;
     Result<bool> follow_incarnation() override;
     Result<std::vector<IncarnationChange>> incarnation_changes() override;
+    void mark_unclean() noexcept override { spoilt_ = true; }
     std::uint32_t writer_slot() const override { return parts_.lease.slot(); }
     std::uint32_t writer_generation() const override { return parts_.identity.generation; }
 
@@ -83,9 +84,6 @@ class LmdbStore final : public Store {
         std::thread::id own = std::this_thread::get_id();
         writer_thread_.compare_exchange_strong(own, std::thread::id());
     }
-    /// From now on the end of this store counts as unclean: a change may have left this process
-    /// that could not be stored, and its number must not be used again.
-    void spoil() noexcept { spoilt_ = true; }
 
   private:
     Result<void> require_own_process() const;
@@ -200,7 +198,8 @@ class LmdbWriter final : public StoreWriter {
         if (failure_) return *failure_;
         if (!result) {
             failure_ = result.error();
-            access_.store().spoil();
+            // A change may have left this process that could not be stored.
+            access_.store().mark_unclean();
         }
         return result;
     }

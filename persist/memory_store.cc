@@ -339,6 +339,10 @@ class MemoryStore final : public Store {
         return handle_.disk->incarnation_log;
     }
 
+    void mark_unclean() noexcept override {
+        const Guard guard(handle_.disk->mutex);
+        handle_.spoilt = true;
+    }
     std::uint32_t writer_slot() const override { return handle_.slot; }
     std::uint32_t writer_generation() const override { return handle_.generation; }
 

@@ -142,6 +142,9 @@ class Store {
     /// Takes the incarnation that another process of this store has drawn since, and says whether
     /// there was one. Errors as read(). Safe from any thread.
     virtual Result<bool> follow_incarnation() = 0;
+    /// From now on the end of this store counts as unclean, so that its slot's actor is retired:
+    /// for when changes are lost here that may have left. Needs no disk. Safe from any thread.
+    virtual void mark_unclean() noexcept = 0;
     /// The log of incarnations, oldest first, its last entries. Errors as read().
     virtual Result<std::vector<IncarnationChange>> incarnation_changes() = 0;
 

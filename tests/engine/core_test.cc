@@ -1,6 +1,7 @@
 // Cores as two processes on one store, and as neighbours without a link: what the simulator found,
 // each by itself.
 
+#include "tests/engine/busy_store.h"
 #include "tests/engine/core_rig.h"
 
 #include <functional>
@@ -109,72 +110,15 @@ TEST_F(CoreTest, ADamagedSnapshotIsReadAroundAndMadeAgainAfterTheNextChange) {
     }
 }
 
-/// A store on which something happens right after each of its commits.
-class BusyStore final : public Store {
-  public:
-    BusyStore(std::unique_ptr<Store> store, std::function<void()> then)
-        : store_(std::move(store)), then_(std::move(then)) {}
-    Result<std::unique_ptr<StoreReader>> read() override { return store_->read(); }
-    Result<std::unique_ptr<StoreWriter>> write() override {
-        JOINERY_TRY(auto writer, store_->write());
-        return std::unique_ptr<StoreWriter>(std::make_unique<Writer>(std::move(writer), then_));
-    }
-    std::uint64_t commit_count() override { return store_->commit_count(); }
-    Incarnation incarnation() const override { return store_->incarnation(); }
-    Result<void> renew_incarnation(IncarnationReason reason, WallTime now) override {
-        return store_->renew_incarnation(reason, now);
-    }
-    Result<bool> follow_incarnation() override { return store_->follow_incarnation(); }
-    Result<std::vector<IncarnationChange>> incarnation_changes() override {
-        return store_->incarnation_changes();
-    }
-    std::uint32_t writer_slot() const override { return store_->writer_slot(); }
-    std::uint32_t writer_generation() const override { return store_->writer_generation(); }
-
-  private:
-    class Writer final : public StoreWriter {
-      public:
-        Writer(std::unique_ptr<StoreWriter> writer, std::function<void()>& then)
-            : writer_(std::move(writer)), then_(then) {}
-        Result<std::optional<ByteView>> get(Table table, ByteView key) override {
-            return writer_->get(table, key);
-        }
-        Result<std::optional<Record>> first_at_or_after(Table table, ByteView key) override {
-            return writer_->first_at_or_after(table, key);
-        }
-        Result<std::optional<Record>> last_before(Table table, ByteView key) override {
-            return writer_->last_before(table, key);
-        }
-        ByteView damaged_key() const override { return writer_->damaged_key(); }
-        Result<void> put(Table table, ByteView key, ByteView value) override {
-            return writer_->put(table, key, value);
-        }
-        Result<void> erase(Table table, ByteView key) override {
-            return writer_->erase(table, key);
-        }
-        Result<void> commit() override {
-            JOINERY_TRY_VOID(writer_->commit());
-            if (then_) std::exchange(then_, {})();
-            return {};
-        }
-
-      private:
-        std::unique_ptr<StoreWriter> writer_;
-        std::function<void()>& then_;
-    };
-
-    std::unique_ptr<Store> store_;
-    std::function<void()> then_;
-};
-
 TEST_F(CoreTest, WhatAnotherProcessCommitsRightBehindOursIsNotOverwritten) {
     const auto two = open(disk_);
     set(*two, "/a", 1);
     ASSERT_TRUE(two->commit().has_value());
-    auto store = std::make_unique<BusyStore>(*persist::open_memory_store(disk_, random_), [&] {
-        set(*two, "/b", 2);
-        ASSERT_TRUE(two->commit().has_value());
-    });
+    auto store =
+        std::make_unique<BusyStore>(*persist::open_memory_store(disk_, random_), nullptr, [&] {
+            set(*two, "/b", 2);
+            ASSERT_TRUE(two->commit().has_value());
+        });
     const auto one = open_on(std::move(store));
     set(*one, "/c", 3);
     ASSERT_TRUE(one->commit().has_value());

@@ -32,6 +32,7 @@ class TwinStore final : public Store {
     Result<std::vector<IncarnationChange>> incarnation_changes() override {
         return store_->incarnation_changes();
     }
+    void mark_unclean() noexcept override { store_->mark_unclean(); }
     std::uint32_t writer_slot() const override { return author_.proof.writer_slot; }
     std::uint32_t writer_generation() const override { return author_.proof.writer_generation; }
 
@@ -60,6 +61,7 @@ class CountingStore final : public Store {
     Result<std::vector<IncarnationChange>> incarnation_changes() override {
         return store_->incarnation_changes();
     }
+    void mark_unclean() noexcept override { store_->mark_unclean(); }
     std::uint32_t writer_slot() const override { return store_->writer_slot(); }
     std::uint32_t writer_generation() const override { return store_->writer_generation(); }
 

@@ -76,6 +76,7 @@ class TwinStore final : public Store {
     Result<std::vector<IncarnationChange>> incarnation_changes() override {
         return store_->incarnation_changes();
     }
+    void mark_unclean() noexcept override { store_->mark_unclean(); }
     std::uint32_t writer_slot() const override { return proof_.writer_slot; }
     std::uint32_t writer_generation() const override { return proof_.writer_generation; }
 

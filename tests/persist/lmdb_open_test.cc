@@ -295,6 +295,15 @@ TEST_F(LmdbOpen, ALostOrDamagedSlotFileRetiresTheActor) {
     EXPECT_EQ((*open())->writer_generation(), 2U);
 }
 
+TEST_F(LmdbOpen, AnEndThatTheOwnerCallsUncleanRetiresTheActor) {
+    {
+        const auto store = *open();
+        store->mark_unclean();
+    }
+    EXPECT_EQ((*open())->writer_generation(), 1U);
+    EXPECT_EQ((*open())->writer_generation(), 1U);
+}
+
 TEST_F(LmdbOpen, ABackupOfALiveStoreRestoresUnderAnotherIncarnation) {
     const auto store = open();
     JOINERY_ASSERT_OK(store);
