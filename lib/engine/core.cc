@@ -79,6 +79,11 @@ Result<std::unique_ptr<Core>> Core::open(std::unique_ptr<Store> store,
     return core;
 }
 
+Core::~Core() {
+    const auto is_pending = [](const auto& entry) { return entry.second->has_pending(); };
+    if (std::ranges::any_of(documents_, is_pending)) store_->mark_unclean();
+}
+
 Result<std::shared_ptr<DocumentCore>> Core::open_document(std::string_view id, bool create) {
     JOINERY_TRY_VOID(check_document_id(id));
     std::unique_lock lock(mutex_);

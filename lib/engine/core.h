@@ -39,6 +39,11 @@ class Core : public session::Host {
                                               Random& random,
                                               Hooks hooks);
 
+    Core(const Core&) = delete;
+    Core& operator=(const Core&) = delete;
+    /// Where something was not stored, which may have left, the store's end is unclean.
+    ~Core() override;
+
     const DeviceKey& device() const noexcept { return key_->public_key(); }
     const crdt::SigningKey& key() const noexcept { return *key_; }
     /// What names this run of the peer.

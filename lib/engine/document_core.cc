@@ -29,6 +29,11 @@ Result<std::shared_ptr<DocumentCore>> DocumentCore::open(
     if (record) core->record_ = *record;
     auto hash_source = [raw = core.get()](const ActorId& actor,
                                           std::uint64_t seq) -> Result<ChangeHash> {
+        // What is not stored is in no log.
+        if (raw->document_ != nullptr) {
+            const crdt::ChainIndex chain = raw->document_->names().find_actor(actor);
+            if (const auto hash = raw->queued_hash(chain, seq)) return *hash;
+        }
         JOINERY_TRY(const auto own_reader, raw->context_.store.read());
         crdt::Names names;
         return History(*own_reader, raw->record_.number, names).hash_of(raw->id_, actor, seq);

@@ -272,8 +272,8 @@ class DocumentCore : public session::DocumentPort,
     class Gathering;
     Result<void> gather_missing(Gathering& gathering) const;
     Result<void> gather_stored(Gathering& gathering) const;
-    /// As the document's hash_of(), also of what is not stored yet.
-    Result<ChangeHash> hash_at(crdt::ChainIndex chain, std::uint64_t seq) const;
+    /// Of a change that is not stored yet.
+    std::optional<ChangeHash> queued_hash(crdt::ChainIndex chain, std::uint64_t seq) const;
     Result<crdt::Seal> seal_at(crdt::ChainIndex chain, std::uint64_t seq) const;
     bool recent_covers(std::span<const std::uint64_t> theirs) const;
 

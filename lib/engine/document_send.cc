@@ -181,15 +181,15 @@ Result<crdt::Seal> DocumentCore::seal_at(crdt::ChainIndex chain, std::uint64_t s
     return History(*reader, record_.number, document_->names()).seal_of(actor, seq);
 }
 
-Result<ChangeHash> DocumentCore::hash_at(crdt::ChainIndex chain, std::uint64_t seq) const {
-    if (const auto hash = document_->remembered_hash(chain, seq)) return *hash;
+std::optional<ChangeHash> DocumentCore::queued_hash(crdt::ChainIndex chain,
+                                                    std::uint64_t seq) const {
     for (const ChangeQueue* queue : {&writing_, &unstored_}) {
         for (std::size_t i = queue->change_count(); i-- > 0;) {
             const crdt::ChangeHeader& change = queue->batch().changes[i];
             if (change.chain == chain && change.seq == seq) return queue->hashes()[i];
         }
     }
-    return document_->hash_of(chain, seq);
+    return std::nullopt;
 }
 
 Result<session::DocumentPort::Missing> DocumentCore::encode_missing(
@@ -226,7 +226,7 @@ Result<session::DocumentPort::Missing> DocumentCore::encode_plain(
         const ActorId& actor = names.actor(chain);
         auto entry = std::ranges::lower_bound(theirs, actor, {}, &session::FrontierEntry::actor);
         if (entry != theirs.end() && entry->actor == actor && is_doubt(*entry)) ++entry;
-        JOINERY_TRY(const ChangeHash hash, hash_at(chain, seq));
+        JOINERY_TRY(const ChangeHash hash, document_->hash_of(chain, seq));
         session::FrontierEntry now{actor, seq, {}};
         std::ranges::copy(std::span(hash.bytes).first(now.hash_prefix.size()),
                           now.hash_prefix.begin());
@@ -260,14 +260,15 @@ Result<void> DocumentCore::link_suspects(crdt::Batch& batch,
                 const ActorId& actor = document_->names().actor(change.chain);
                 links.after = crdt::prefix_of(crdt::chain_origin(id_, actor));
             } else {
-                JOINERY_TRY(const ChangeHash hash, hash_at(change.chain, change.seq - 1));
+                JOINERY_TRY(const ChangeHash hash,
+                            document_->hash_of(change.chain, change.seq - 1));
                 links.after = crdt::prefix_of(hash);
             }
         }
         const auto deps = batch.dependencies_of(change);
         if (std::ranges::any_of(deps, is_suspect, &crdt::Dependency::chain)) {
             for (const crdt::Dependency& dep : deps) {
-                JOINERY_TRY(const ChangeHash hash, hash_at(dep.chain, dep.seq));
+                JOINERY_TRY(const ChangeHash hash, document_->hash_of(dep.chain, dep.seq));
                 links.dependencies.push_back(crdt::prefix_of(hash));
             }
         }

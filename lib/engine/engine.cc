@@ -22,9 +22,7 @@ Result<std::unique_ptr<Engine>> Engine::open(std::unique_ptr<Store> store,
     Engine* const raw = engine.get();
     const joinery::Options& own = engine->options_;
     Core::Hooks hooks;
-    hooks.on_pending = [raw] {
-        if (raw->writer_) raw->writer_->wake();
-    };
+    hooks.on_pending = [raw] { raw->wake_writer(); };
     hooks.run_callback = engine->strands_.run_callback;
     hooks.on_presence = [raw](const std::string& id) {
         raw->strands_.links.post([raw, id] { raw->links_->presence_changed(id); });
@@ -152,6 +150,17 @@ std::vector<Metric> Engine::metrics() const {
     write_metrics_.add_to(out);
     links_->add_metrics(out);
     return out;
+}
+
+void Engine::wake_writer() {
+    if (!writer_) return;
+    if (options_.durable_first || !links_->has_sessions()) return writer_->wake();
+    // To wake a thread takes its time: what goes to others goes first.
+    if (is_waking_writer_.exchange(true)) return;
+    strands_.links.post([this] {
+        is_waking_writer_ = false;
+        writer_->wake();
+    });
 }
 
 void Engine::send_soon(DocumentCore& document) {

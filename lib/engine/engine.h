@@ -68,6 +68,8 @@ class Engine {
     };
     Result<Meeting> meet(const LinkRequest& request) const;
     void note_answer(const LinkRequest& request);
+    /// Something is to be stored. Any thread, under no lock.
+    void wake_writer();
     /// Any thread, under no lock.
     void send_soon(DocumentCore& document);
     /// On the links' strand.
@@ -87,6 +89,7 @@ class Engine {
     std::unique_ptr<Links> links_;
     std::unique_ptr<Lan> lan_;
     std::unique_ptr<Writer> writer_;
+    std::atomic<bool> is_waking_writer_{false};
     std::atomic<bool> snapshotting_{false};
     std::vector<std::shared_ptr<DocumentCore>> to_send_;  ///< On the links' strand.
     MonotonicTime next_send_{0};

@@ -182,5 +182,25 @@ TEST_F(CoreTest, MoreChangesThanABatchTakesAreSentInSeveral) {
     EXPECT_EQ(digest(*reader), digest(*author));
 }
 
+// It may have left: its number is given to nothing else.
+TEST_F(CoreTest, AnActorWithSomethingUnstoredIsNotWrittenAsAgain) {
+    persist::MemoryDisk disk;
+    ActorId first;
+    {
+        const auto core = open(disk);
+        first = core->author().actor;
+        set(*core, "/x", 1);
+        ASSERT_TRUE(core->commit().has_value());
+    }
+    {
+        const auto core = open(disk);
+        EXPECT_EQ(core->author().actor, first) << "all was stored";
+        set(*core, "/x", 2);
+        EXPECT_EQ(document(*core).seal_for_others(), 0U) << "durable first, without the hook";
+    }
+    const auto core = open(disk);
+    EXPECT_NE(core->author().actor, first);
+}
+
 }  // namespace
 }  // namespace joinery::detail
