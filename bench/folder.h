@@ -16,9 +16,8 @@ namespace joinery::bench {
 /// A directory that goes with it.
 class Folder {
   public:
-    Folder() {
-        std::string name =
-            (std::filesystem::temp_directory_path() / "joinery-bench-XXXXXX").string();
+    explicit Folder(const std::filesystem::path& parent = std::filesystem::temp_directory_path()) {
+        std::string name = (parent / "joinery-bench-XXXXXX").string();
         check(mkdtemp(name.data()) != nullptr, "temporary folder");
         path_ = name;
     }

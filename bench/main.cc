@@ -13,6 +13,7 @@ std::vector<Metric> run_workload(std::string_view name, const Size& size) {
     if (name == "W8") return {};  // There is no text yet.
     if (name == "W7" || name == "W9") return run_others(name, size);
     if (name == "W10" || name == "store") return run_stores(name, size);
+    if (name == "W11" || name == "W12") return run_links(name, size);
     if (name == "live") return run_live(size);
     return run_maps(name, size);
 }
@@ -31,12 +32,13 @@ void print_streams() {
 void print_metrics(const std::vector<Metric>& metrics) {
     auto all = nlohmann::json::array();
     for (const Metric& metric : metrics) {
-        all.push_back({{"metric", metric.name},
-                       {"unit", metric.unit},
-                       {"better", metric.unit == "ops/s" ? "higher" : "lower"},
-                       {"value", metric.value},
-                       {"n", metric.count},
-                       {"full", metric.count}});
+        all.push_back(
+            {{"metric", metric.name},
+             {"unit", metric.unit},
+             {"better", metric.unit == "ops/s" || metric.unit == "%" ? "higher" : "lower"},
+             {"value", metric.value},
+             {"n", metric.count},
+             {"full", metric.count}});
     }
     std::printf("%s\n", all.dump().c_str());
 }
@@ -47,8 +49,20 @@ int run(int argc, char** argv) {
     bool is_quick = false;
     bool wants_streams = false;
     app.add_option("--workload", workload)
-        ->check(CLI::IsMember(
-            {"W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9", "W10", "store", "live"}));
+        ->check(CLI::IsMember({"W1",
+                               "W2",
+                               "W3",
+                               "W4",
+                               "W5",
+                               "W6",
+                               "W7",
+                               "W8",
+                               "W9",
+                               "W10",
+                               "W11",
+                               "W12",
+                               "store",
+                               "live"}));
     app.add_flag("--quick", is_quick, "a twentieth of every size");
     app.add_flag("--streams", wants_streams, "print the hashes of the operation streams");
     CLI11_PARSE(app, argc, argv);
