@@ -25,6 +25,7 @@ const char* const kConfigHelp =
     "  open = false                    # as --open\n"
     "  [storage]\n"
     "  flush_interval_ms = 4           # a change waits so long for its group commit\n"
+    "  durable_first = false           # whether changes leave only once they are durable here\n"
     "  snapshot_interval = 2048        # changes between two snapshots of a document\n"
     "  poll_interval_ms = 200          # between looks for what other processes wrote\n"
     "  [links]\n"
@@ -155,6 +156,7 @@ class ConfigReader {
                        {"allow", keys(arguments.allow)},
                        {"open", flag(arguments.is_open)}};
         tables_["storage"] = {
+            {"durable_first", flag(options.durable_first)},
             {"flush_interval_ms", time({0, Options::kIntervalMax.count()}, options.flush_interval)},
             {"snapshot_interval",
              number({1, INT64_MAX},

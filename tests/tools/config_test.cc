@@ -36,7 +36,7 @@ TEST_F(ConfigTest, AFileSaysWhatTheCommandLineSays) {
                "allow = [\"" +
                    key +
                    "\"]\n"
-                   "[storage]\nflush_interval_ms = 0\n"
+                   "[storage]\nflush_interval_ms = 0\ndurable_first = true\n"
                    "[links]\nanswer_time_ms = 3000\nhandshakes_per_second = 100\n");
     Running peer({"--store", path("s"), "peer", "--config", path("peer.toml")});
     const std::string url = peer.wait_for("listening ");
