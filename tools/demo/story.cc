@@ -151,7 +151,7 @@ Result<void> Story::edit_live() {
     }
     screen_.step("Live",
                  std::to_string(count) + " edits, by everybody in turn; from the write to the" +
-                     " others' callback (made durable first):");
+                     " others' callback:");
     screen_.fact("p50 " + milliseconds(percentile(all, 0.5)) + ", p99 " +
                  milliseconds(percentile(all, 0.99)));
     return {};
