@@ -61,11 +61,16 @@ std::size_t ChangeQueue::whole_flush_end(std::size_t first) const {
     return end;
 }
 
+const crdt::Seal* ChangeQueue::Span::find_seal(const ActorId& actor, std::uint64_t seq) const {
+    for (const crdt::Seal& seal : seals) {
+        if (seal.seq == seq && crdt::actor_of(seal.proof) == actor) return &seal;
+    }
+    return nullptr;
+}
+
 const crdt::Seal* ChangeQueue::find_seal(const ActorId& actor, std::uint64_t seq) const {
     for (const Span& span : spans_) {
-        for (const crdt::Seal& seal : span.seals) {
-            if (seal.seq == seq && crdt::actor_of(seal.proof) == actor) return &seal;
-        }
+        if (const crdt::Seal* seal = span.find_seal(actor, seq)) return seal;
     }
     return nullptr;
 }

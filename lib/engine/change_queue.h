@@ -35,6 +35,9 @@ class ChangeQueue {
         /// flush.
         std::vector<crdt::Seal> seals;
         bool starts_flush = false;  ///< All before it, and it with what follows, is sealed.
+
+        /// The seal of @p actor over @p seq; nullptr if there is none.
+        const crdt::Seal* find_seal(const ActorId& actor, std::uint64_t seq) const;
     };
 
     bool empty() const noexcept { return batch_.empty(); }

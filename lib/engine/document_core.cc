@@ -384,11 +384,10 @@ Result<void> DocumentCore::write_seal(StoreWriter& writer,
     const Stored& now = writing_stored_[chain];
     const ActorId& actor = document_->names().actor(chain);
     for (const ChangeQueue::Span& span : spans) {
-        for (const crdt::Seal& seal : span.seals) {
-            if (seal.seq != now.seq || crdt::actor_of(seal.proof) != actor) continue;
-            return writer.put(
-                Table::seals, seal_key(writing_record_.number, actor, seal.seq), encode_seal(seal));
-        }
+        const crdt::Seal* const seal = span.find_seal(actor, now.seq);
+        if (seal == nullptr) continue;
+        return writer.put(
+            Table::seals, seal_key(writing_record_.number, actor, now.seq), encode_seal(*seal));
     }
     return fail(Errc::damaged, "a chain that is to be stored has no seal");
 }

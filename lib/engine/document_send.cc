@@ -309,11 +309,7 @@ std::size_t DocumentCore::seal_flush(std::size_t first_span, std::size_t end_spa
         if (chain >= sealed_.size()) sealed_.resize(chain + 1);
         if (sealed_[chain].seq < end.at.seq) sealed_[chain] = end.at;
         const ActorId& actor = document_->names().actor(chain);
-        const auto& seals = unstored_.spans()[end.span].seals;
-        const bool is_sealed = std::ranges::any_of(seals, [&](const crdt::Seal& seal) {
-            return seal.seq == end.at.seq && crdt::actor_of(seal.proof) == actor;
-        });
-        if (is_sealed) continue;
+        if (unstored_.spans()[end.span].find_seal(actor, end.at.seq) != nullptr) continue;
         // What came from elsewhere, under our actor too, came with its seal.
         const Author* const own = own_author(actor);
         JOINERY_ASSERT(own != nullptr);
