@@ -14,6 +14,7 @@
 #include "engine/forked_log.h"
 #include "engine/outbox.h"
 #include "engine/records.h"
+#include "engine/watch.h"
 #include "joinery/document.h"
 #include "session/host.h"
 
@@ -181,17 +182,8 @@ class DocumentCore : public session::DocumentPort,
         std::uint64_t seq = 0;
         ChangeHash hash;
     };
-    struct Watch {
+    struct EventWatch : Watch<Event> {
         std::string path;
-        std::function<void(const Event&)> callback;
-        std::recursive_mutex mutex;  ///< Held while the callback runs, which may stop the watch.
-        bool alive = true;
-    };
-
-    struct OutboxWatch {
-        std::function<void(const OutboxStatus&)> callback;
-        std::recursive_mutex mutex;  ///< As that of a Watch.
-        bool alive = true;
     };
 
     DocumentCore(CoreContext& context, const Author& author, std::string id)
@@ -203,6 +195,9 @@ class DocumentCore : public session::DocumentPort,
     // All of these with mutex_ held.
     /// The names in which changes are queued, sent and received.
     crdt::Names& change_names() {
+        return forked_ ? forked_->document().names() : document_->names();
+    }
+    const crdt::Names& change_names() const {
         return forked_ ? forked_->document().names() : document_->names();
     }
     void take_outgoing();
@@ -340,7 +335,8 @@ class DocumentCore : public session::DocumentPort,
     bool is_ours(const ActorId& actor) const;
     std::vector<ChainMark> own_ends() const;
     void tell_outbox();
-    bool has_unstored_of(crdt::ChainIndex chain, std::uint64_t seq) const;
+    /// Whether a change, of a document with forks, waits to be durable.
+    bool is_queued(const ChainMark& change) const;
     Result<void> load_acknowledged(StoreReader& reader, DocumentNumber number);
     static Result<void> write_acknowledged(StoreWriter& writer,
                                            const Bytes& key,
@@ -388,9 +384,9 @@ class DocumentCore : public session::DocumentPort,
     ChangeQueue recent_;                       ///< The last changes stored: what live peers lack.
     std::vector<std::uint64_t> recent_from_;   ///< By chain: the first seq in recent_.
     std::vector<std::size_t> recent_flushes_;  ///< Where in recent_ each flush starts.
-    std::vector<std::shared_ptr<Watch>> watches_;
+    std::vector<std::shared_ptr<EventWatch>> watches_;
     Outbox outbox_;  ///< Has a lock of its own.
-    std::vector<std::shared_ptr<OutboxWatch>> outbox_watches_;
+    std::vector<std::shared_ptr<Watch<OutboxStatus>>> outbox_watches_;
     std::atomic<bool> is_telling_outbox_{false};  ///< Whether a callback is on its way.
     std::deque<std::function<void()>> to_tell_;   ///< In order of the changes.
     bool is_telling_ = false;                     ///< Whether a thread is at it.

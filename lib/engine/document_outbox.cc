@@ -52,23 +52,14 @@ bool DocumentCore::note_acknowledged(const DeviceKey& device, const session::Fro
 }
 
 Subscription DocumentCore::observe_outbox(std::function<void(const OutboxStatus&)> callback) {
-    auto watch = std::make_shared<OutboxWatch>();
+    auto watch = std::make_shared<Watch<OutboxStatus>>();
     watch->callback = std::move(callback);
     {
         const std::lock_guard lock(mutex_);
         outbox_watches_.push_back(watch);
     }
-    const std::weak_ptr<DocumentCore> weak_core = weak_from_this();
-    return Subscription(std::shared_ptr<void>(nullptr, [weak_core, watch](void*) {
-        {
-            const std::lock_guard watch_lock(watch->mutex);
-            watch->alive = false;
-        }
-        if (const auto core = weak_core.lock()) {
-            const std::lock_guard core_lock(core->mutex_);
-            std::erase(core->outbox_watches_, watch);
-        }
-    }));
+    return subscription_of(
+        weak_from_this(), std::move(watch), &DocumentCore::outbox_watches_, &DocumentCore::mutex_);
 }
 
 /// One callback for all that came before it runs.
@@ -81,15 +72,13 @@ void DocumentCore::tell_outbox() {
     context_.run_callback([core = shared_from_this()] {
         core->is_telling_outbox_ = false;
         const OutboxStatus status = core->outbox_status();
-        std::vector<std::shared_ptr<OutboxWatch>> watches;
+        std::vector<std::shared_ptr<Watch<OutboxStatus>>> watches;
         {
             const std::lock_guard lock(core->mutex_);
             watches = core->outbox_watches_;
         }
-        for (const auto& watch : watches) {
-            const std::lock_guard lock(watch->mutex);
-            if (watch->alive) watch->callback(status);
-        }
+        for (const auto& watch : watches)
+            watch->tell(status);
     });
 }
 
@@ -103,7 +92,7 @@ Result<ChangeStatus> DocumentCore::change_status(const ChainMark& change) const 
         if (!is_there || !is_ours(change.actor)) {
             return fail(Errc::not_found, "no change of this store's own has that number");
         }
-        is_durable = forked_ ? !has_unstored_of(chain, change.seq)
+        is_durable = forked_ ? !is_queued(change)
                              : chain < stored_.size() && change.seq <= stored_[chain].seq;
     }
     ChangeStatus status = outbox_.status_of(change);
@@ -111,13 +100,9 @@ Result<ChangeStatus> DocumentCore::change_status(const ChainMark& change) const 
     return status;
 }
 
-bool DocumentCore::has_unstored_of(crdt::ChainIndex chain, std::uint64_t seq) const {
-    const auto is_it = [&](const crdt::ChangeHeader& change) {
-        return change.chain == chain && change.seq == seq;
-    };
-    return std::ranges::any_of(unstored_.batch().changes, is_it) ||
-           std::ranges::any_of(writing_.batch().changes, is_it) ||
-           std::ranges::any_of(document_->outgoing().batch.changes, is_it);
+bool DocumentCore::is_queued(const ChainMark& change) const {
+    const crdt::ChainIndex chain = change_names().find_actor(change.actor);
+    return chain != crdt::kNone && queued_hash(chain, change.seq).has_value();
 }
 
 Result<ChangeStatus> DocumentCore::path_status(std::string_view path) const {

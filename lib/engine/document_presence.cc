@@ -45,29 +45,21 @@ std::vector<PresenceEntry> DocumentPresence::list() const {
 }
 
 Subscription DocumentPresence::observe(std::function<void(const PresenceEvent&)> callback) {
-    auto watch = std::make_shared<Watch>();
+    auto watch = std::make_shared<PresenceWatch>();
     watch->callback = std::move(callback);
     {
         const std::lock_guard lock(mutex_);
         board_.tell(watch->told);
         watches_.push_back(watch);
     }
-    return Subscription(std::shared_ptr<void>(nullptr, [weak = weak_from_this(), watch](void*) {
-        {
-            const std::lock_guard watch_lock(watch->mutex);
-            watch->alive = false;
-        }
-        if (const auto presence = weak.lock()) {
-            const std::lock_guard lock(presence->mutex_);
-            std::erase(presence->watches_, watch);
-        }
-    }));
+    return subscription_of(
+        weak_from_this(), std::move(watch), &DocumentPresence::watches_, &DocumentPresence::mutex_);
 }
 
 /// What is told is what is there when the callback runs: however much changed before, at most one
 /// callback of a watch waits.
 void DocumentPresence::tell_watches() {
-    std::vector<std::shared_ptr<Watch>> to_post;
+    std::vector<std::shared_ptr<PresenceWatch>> to_post;
     {
         const std::lock_guard lock(mutex_);
         for (const auto& watch : watches_) {
@@ -81,7 +73,7 @@ void DocumentPresence::tell_watches() {
     }
 }
 
-void DocumentPresence::deliver(Watch& watch) {
+void DocumentPresence::deliver(PresenceWatch& watch) {
     // Before the board's: of two that come at once, the one that looks first also tells first.
     const std::lock_guard watch_lock(watch.mutex);
     PresenceEvent event;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/env.h"
+#include "engine/watch.h"
 #include "joinery/document.h"
 #include "session/presence.h"
 
@@ -46,11 +47,7 @@ class DocumentPresence final : public session::PresencePort,
     std::optional<MonotonicTime> tend() override;
 
   private:
-    struct Watch {
-        std::function<void(const PresenceEvent&)> callback;
-        /// Held while it is told, by the callback too, which may stop the watch.
-        std::recursive_mutex mutex;
-        bool alive = true;
+    struct PresenceWatch : Watch<PresenceEvent> {
         session::PresenceBoard::Told told;  ///< Guarded by the lock of the board.
         bool is_posted = false;             ///< That too.
     };
@@ -60,13 +57,13 @@ class DocumentPresence final : public session::PresencePort,
     template <class Verb>
     auto change(const Verb& verb);
     void tell_watches();
-    void deliver(Watch& watch);
+    void deliver(PresenceWatch& watch);
 
     CoreContext& context_;
     const std::string id_;
     mutable std::mutex mutex_;
     session::PresenceBoard board_;
-    std::vector<std::shared_ptr<Watch>> watches_;
+    std::vector<std::shared_ptr<PresenceWatch>> watches_;
     /// Whether the links were told of news and have not come for them yet: so a drag tells them as
     /// often as they come, not as often as it moves.
     std::atomic<bool> is_noted_{false};

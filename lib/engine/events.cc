@@ -27,7 +27,7 @@ bool is_beneath(std::string_view path, std::string_view above) {
 }  // namespace
 
 Subscription DocumentCore::observe(std::string path, std::function<void(const Event&)> callback) {
-    auto watch = std::make_shared<Watch>();
+    auto watch = std::make_shared<EventWatch>();
     watch->path = std::move(path);
     watch->callback = std::move(callback);
     bool is_to_tell = false;
@@ -38,17 +38,8 @@ Subscription DocumentCore::observe(std::string path, std::function<void(const Ev
         watches_.push_back(watch);
     }
     if (is_to_tell) tell();
-    const std::weak_ptr<DocumentCore> weak_core = weak_from_this();
-    return Subscription(std::shared_ptr<void>(nullptr, [weak_core, watch](void*) {
-        {
-            const std::lock_guard watch_lock(watch->mutex);
-            watch->alive = false;
-        }
-        if (const auto core = weak_core.lock()) {
-            const std::lock_guard core_lock(core->mutex_);
-            std::erase(core->watches_, watch);
-        }
-    }));
+    return subscription_of(
+        weak_from_this(), std::move(watch), &DocumentCore::watches_, &DocumentCore::mutex_);
 }
 
 /// Leaves for tell() what was touched since the last time.
@@ -83,8 +74,7 @@ bool DocumentCore::note_events(bool local) {
                 }
             }
             if (part.patches.empty()) return;
-            const std::lock_guard lock(watch->mutex);
-            if (watch->alive) watch->callback(part);
+            watch->tell(part);
         });
     }
     return true;
