@@ -218,10 +218,11 @@ Result<Core::Changed> Core::commit() {
         document->flush_live();
     auto done = write_all(pending);
     if (!done) {
-        for (const auto& document : pending) {
+        for (const auto& document : pending)
             list(document);
+        // Where others wrote, more documents than these were to be stored.
+        for (const auto& document : open_documents())
             document->outbox().put_back();
-        }
     }
     if (!std::exchange(has_absorbed_, false)) return done;
     // What others stored may be of our own actor. If no new one can be had now, the next local

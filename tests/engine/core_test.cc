@@ -1,8 +1,8 @@
 // Cores as two processes on one store, and as neighbours without a link: what the simulator found,
 // each by itself.
 
-#include "tests/engine/busy_store.h"
 #include "tests/engine/core_rig.h"
+#include "tests/engine/passing_store.h"
 
 #include <functional>
 #include <gtest/gtest.h>
@@ -68,6 +68,35 @@ TEST_F(CoreTest, ACommitTouchesNoDocumentThatHasNothingToStore) {
     EXPECT_EQ(document(*open(disk_), "busy").status()->change_count, 1U);
 }
 
+TEST_F(CoreTest, WhatWasAcknowledgedIsStoredAfterACommitThatFailed) {
+    ChainMark change;
+    DeviceKey device;
+    device.bytes.fill(7);
+    {
+        const auto one = open(disk_);
+        set(*one, "/a", 1);
+        ASSERT_TRUE(one->commit().has_value());
+        change = {one->author().actor, 1};
+        ASSERT_TRUE(one->acknowledged("d", device, document(*one).frontier()));
+        const auto two = open(disk_);
+        ASSERT_TRUE(try_set(document(*two, "of two"), "/b", 1).has_value());
+        ASSERT_TRUE(two->commit().has_value());
+        // "d" changes when the list of what is to be stored is made already: it is written all the
+        // same, since what others wrote has every document looked at.
+        DocumentCore& live = document(*one, "live");
+        const Subscription watch = live.observe("", [&](const Event&) { set(*one, "/a", 2); });
+        const Value value(std::int64_t{1});
+        ASSERT_TRUE(live.write_live(live.live_slot("/v")->map, "v", &value).has_value());
+        disk_.fail_commit(1);
+        ASSERT_FALSE(one->commit().has_value());
+        ASSERT_TRUE(one->commit().has_value());
+    }
+    const auto again = open(disk_);
+    const auto status = document(*again).change_status(change);
+    ASSERT_TRUE(status.has_value());
+    EXPECT_EQ(status->acknowledged_by, std::vector{device});
+}
+
 TEST_F(CoreTest, ADamagedSnapshotIsReadAroundAndMadeAgainAfterTheNextChange) {
     Digest before;
     {
@@ -110,15 +139,42 @@ TEST_F(CoreTest, ADamagedSnapshotIsReadAroundAndMadeAgainAfterTheNextChange) {
     }
 }
 
+/// A store on which something happens right behind its next commit.
+class BusyStore final : public PassingStore {
+  public:
+    BusyStore(std::unique_ptr<Store> store, std::function<void()> then)
+        : PassingStore(std::move(store)), then_(std::move(then)) {}
+    Result<std::unique_ptr<StoreWriter>> write() override {
+        JOINERY_TRY(auto writer, PassingStore::write());
+        return std::unique_ptr<StoreWriter>(std::make_unique<Writer>(std::move(writer), then_));
+    }
+
+  private:
+    class Writer final : public PassingWriter {
+      public:
+        Writer(std::unique_ptr<StoreWriter> writer, std::function<void()>& then)
+            : PassingWriter(std::move(writer)), then_(then) {}
+        Result<void> commit() override {
+            JOINERY_TRY_VOID(PassingWriter::commit());
+            if (then_) std::exchange(then_, {})();
+            return {};
+        }
+
+      private:
+        std::function<void()>& then_;
+    };
+
+    std::function<void()> then_;
+};
+
 TEST_F(CoreTest, WhatAnotherProcessCommitsRightBehindOursIsNotOverwritten) {
     const auto two = open(disk_);
     set(*two, "/a", 1);
     ASSERT_TRUE(two->commit().has_value());
-    auto store =
-        std::make_unique<BusyStore>(*persist::open_memory_store(disk_, random_), nullptr, [&] {
-            set(*two, "/b", 2);
-            ASSERT_TRUE(two->commit().has_value());
-        });
+    auto store = std::make_unique<BusyStore>(*persist::open_memory_store(disk_, random_), [&] {
+        set(*two, "/b", 2);
+        ASSERT_TRUE(two->commit().has_value());
+    });
     const auto one = open_on(std::move(store));
     set(*one, "/c", 3);
     ASSERT_TRUE(one->commit().has_value());

@@ -4,6 +4,7 @@
 #include "joinery/verify.h"
 #include "session/session.h"
 #include "tests/engine/core_rig.h"
+#include "tests/engine/passing_store.h"
 
 #include <array>
 #include <deque>
@@ -14,72 +15,46 @@ namespace joinery::detail {
 namespace {
 
 /// A store that writes as another's actor: a device that was copied in a way nobody could notice.
-class TwinStore final : public Store {
+class TwinStore final : public PassingStore {
   public:
     TwinStore(std::unique_ptr<Store> store, const Author& author)
-        : store_(std::move(store)), author_(author) {}
-    Result<std::unique_ptr<StoreReader>> read() override { return store_->read(); }
-    Result<std::unique_ptr<StoreWriter>> write() override { return store_->write(); }
-    std::uint64_t commit_count() override { return store_->commit_count(); }
+        : PassingStore(std::move(store)), author_(author) {}
     Incarnation incarnation() const override {
-        return is_renewed_ ? store_->incarnation() : author_.proof.incarnation;
+        return is_renewed_ ? PassingStore::incarnation() : author_.proof.incarnation;
     }
     Result<void> renew_incarnation(IncarnationReason reason, WallTime now) override {
         is_renewed_ = true;
-        return store_->renew_incarnation(reason, now);
+        return PassingStore::renew_incarnation(reason, now);
     }
-    Result<bool> follow_incarnation() override { return store_->follow_incarnation(); }
-    Result<std::vector<IncarnationChange>> incarnation_changes() override {
-        return store_->incarnation_changes();
-    }
-    void mark_unclean() noexcept override { store_->mark_unclean(); }
     std::uint32_t writer_slot() const override { return author_.proof.writer_slot; }
     std::uint32_t writer_generation() const override { return author_.proof.writer_generation; }
 
   private:
-    std::unique_ptr<Store> store_;
     Author author_;
     bool is_renewed_ = false;
 };
 
 /// Counts the bytes of the log that are read.
-class CountingStore final : public Store {
+class CountingStore final : public PassingStore {
   public:
     CountingStore(std::unique_ptr<Store> store, std::size_t& log_bytes)
-        : store_(std::move(store)), log_bytes_(log_bytes) {}
+        : PassingStore(std::move(store)), log_bytes_(log_bytes) {}
     Result<std::unique_ptr<StoreReader>> read() override {
-        JOINERY_TRY(auto reader, store_->read());
+        JOINERY_TRY(auto reader, PassingStore::read());
         return std::unique_ptr<StoreReader>(new Reader(std::move(reader), log_bytes_));
     }
-    Result<std::unique_ptr<StoreWriter>> write() override { return store_->write(); }
-    std::uint64_t commit_count() override { return store_->commit_count(); }
-    Incarnation incarnation() const override { return store_->incarnation(); }
-    Result<void> renew_incarnation(IncarnationReason reason, WallTime now) override {
-        return store_->renew_incarnation(reason, now);
-    }
-    Result<bool> follow_incarnation() override { return store_->follow_incarnation(); }
-    Result<std::vector<IncarnationChange>> incarnation_changes() override {
-        return store_->incarnation_changes();
-    }
-    void mark_unclean() noexcept override { store_->mark_unclean(); }
-    std::uint32_t writer_slot() const override { return store_->writer_slot(); }
-    std::uint32_t writer_generation() const override { return store_->writer_generation(); }
 
   private:
-    class Reader final : public StoreReader {
+    class Reader final : public PassingReader<StoreReader> {
       public:
         Reader(std::unique_ptr<StoreReader> reader, std::size_t& log_bytes)
-            : reader_(std::move(reader)), log_bytes_(log_bytes) {}
-        Result<std::optional<ByteView>> get(Table table, ByteView key) override {
-            return reader_->get(table, key);
-        }
+            : PassingReader(std::move(reader)), log_bytes_(log_bytes) {}
         Result<std::optional<Record>> first_at_or_after(Table table, ByteView key) override {
-            return counted(table, reader_->first_at_or_after(table, key));
+            return counted(table, PassingReader::first_at_or_after(table, key));
         }
         Result<std::optional<Record>> last_before(Table table, ByteView key) override {
-            return counted(table, reader_->last_before(table, key));
+            return counted(table, PassingReader::last_before(table, key));
         }
-        ByteView damaged_key() const override { return reader_->damaged_key(); }
 
       private:
         Result<std::optional<Record>> counted(Table table, Result<std::optional<Record>> record) {
@@ -87,11 +62,9 @@ class CountingStore final : public Store {
             return record;
         }
 
-        std::unique_ptr<StoreReader> reader_;
         std::size_t& log_bytes_;
     };
 
-    std::unique_ptr<Store> store_;
     std::size_t& log_bytes_;
 };
 
@@ -371,6 +344,20 @@ TEST_F(ForksTest, TheTwinsThemselvesLearnOfEachOtherAndGoOnAsOthers) {
     EXPECT_EQ(shown(m), "{x:3,y:4}");
     EXPECT_TRUE(document(*m.core).alternatives("/x")->empty());
     reopen_and_expect_equal(m, twin);
+}
+
+TEST_F(ForksTest, WhatWaitsToBeStoredIsNotDurableYet) {  // A2
+    auto [m, twin] = make_forked();
+    Peer b = make_peer();
+    sync(m, b);
+    sync(twin, b);
+    for (const std::int64_t value : {3, 4}) {
+        set(*b.core, "/b", value);
+        const ChainMark change{b.core->author().actor, static_cast<std::uint64_t>(value - 2)};
+        EXPECT_FALSE(document(*b.core).change_status(change)->is_durable);
+        ASSERT_TRUE(b.core->commit().has_value());
+        EXPECT_TRUE(document(*b.core).change_status(change)->is_durable);
+    }
 }
 
 TEST_F(ForksTest, ABranchThatGrowsBeforeThePeersMeetIsFoundByItsSeal) {

@@ -3,6 +3,7 @@
 // actor.
 
 #include "tests/engine/core_rig.h"
+#include "tests/engine/passing_store.h"
 
 #include <gtest/gtest.h>
 #include <memory>
@@ -60,28 +61,20 @@ class IncarnationTest : public CoreTest {
     std::unique_ptr<Core> core_, other_;
 };
 
-/// A store that says that it is another's.
-class TwinStore final : public Store {
+/// A store that says that it is another's, and cannot be made its own.
+class TwinStore final : public PassingStore {
   public:
     TwinStore(std::unique_ptr<Store> store, const crdt::ActorProof& proof)
-        : store_(std::move(store)), proof_(proof) {}
-    Result<std::unique_ptr<StoreReader>> read() override { return store_->read(); }
-    Result<std::unique_ptr<StoreWriter>> write() override { return store_->write(); }
-    std::uint64_t commit_count() override { return store_->commit_count(); }
+        : PassingStore(std::move(store)), proof_(proof) {}
     Incarnation incarnation() const override { return proof_.incarnation; }
     Result<void> renew_incarnation(IncarnationReason, WallTime) override {
         return fail(Errc::io, "a twin's incarnation is not its own");
     }
     Result<bool> follow_incarnation() override { return false; }
-    Result<std::vector<IncarnationChange>> incarnation_changes() override {
-        return store_->incarnation_changes();
-    }
-    void mark_unclean() noexcept override { store_->mark_unclean(); }
     std::uint32_t writer_slot() const override { return proof_.writer_slot; }
     std::uint32_t writer_generation() const override { return proof_.writer_generation; }
 
   private:
-    std::unique_ptr<Store> store_;
     crdt::ActorProof proof_;
 };
 
