@@ -35,7 +35,7 @@ void Discovery::take(std::string_view host, ByteView datagram, MonotonicTime now
     entry.name = beacon->name;
     entry.urls = urls_of(*beacon, host);
     entry.is_admitted = is_admitted(beacon->device, entry);
-    const Run run(beacon->device, beacon->instance);
+    const PeerRun run{beacon->device, beacon->instance};
     if (!entries_.contains(run) && !has_room(beacon->device, entry.is_admitted)) {
         ++counters_.too_many;
         return;
@@ -67,14 +67,14 @@ bool Discovery::is_worth_a_look(std::string_view host,
 }
 
 bool Discovery::is_news(const session::Beacon& beacon) const {
-    const Run run(beacon.device, beacon.instance);
+    const PeerRun run{beacon.device, beacon.instance};
     const auto heard = heard_.find(run);
     if (heard != heard_.end() && beacon.counter <= heard->second) return false;
     const auto known = entries_.find(run);
     return known == entries_.end() || beacon.counter > known->second.counter;
 }
 
-void Discovery::note_heard(const Run& run, std::uint64_t counter) {
+void Discovery::note_heard(const PeerRun& run, std::uint64_t counter) {
     heard_[run] = counter;
     // Only devices that are let in get here: it takes them many restarts.
     if (heard_.size() > kHeardMax) {
@@ -105,9 +105,9 @@ bool Discovery::has_room(const DeviceKey& device, bool is_admitted) {
     const auto is_sooner = [](const Entries::value_type& a, const Entries::value_type& b) {
         return a.second.expires < b.second.expires;
     };
-    const auto first = entries_.lower_bound(Run(device, session::PeerInstance()));
+    const auto first = entries_.lower_bound(PeerRun{device, {}});
     const auto last = std::find_if(first, entries_.end(), [&](const Entries::value_type& it) {
-        return it.first.first != device;
+        return it.first.device != device;
     });
     // Its earlier runs make room for a later one.
     if (static_cast<std::size_t>(std::distance(first, last)) >= kNearbyOfDeviceMax) {
@@ -127,7 +127,7 @@ void Discovery::on_time(MonotonicTime now) {
     may_wish_ = true;
     std::erase_if(entries_, [now](const auto& it) { return it.second.expires <= now; });
     for (auto& [run, entry] : entries_)
-        entry.is_admitted = is_admitted(run.first, entry);
+        entry.is_admitted = is_admitted(run.device, entry);
 }
 
 std::vector<Discovery::Wish> Discovery::take_wishes() {
@@ -135,7 +135,7 @@ std::vector<Discovery::Wish> Discovery::take_wishes() {
     if (!std::exchange(may_wish_, false)) return {};
     std::map<DeviceKey, std::vector<std::string>> wanted;
     for (const auto& [run, entry] : entries_) {
-        if (entry.is_admitted) add_new(entry.urls, wanted[run.first]);
+        if (entry.is_admitted) add_new(entry.urls, wanted[run.device]);
     }
     std::vector<Wish> wishes;
     for (const auto& [device, urls] : wished_) {
@@ -153,7 +153,7 @@ std::vector<NearbyPeer> Discovery::nearby() const {
     std::vector<NearbyPeer> out;
     for (const auto& [run, entry] : entries_) {
         if (entry.urls.empty()) continue;
-        out.push_back({run.first, entry.name, entry.urls.front(), entry.is_admitted});
+        out.push_back({run.device, entry.name, entry.urls.front(), entry.is_admitted});
     }
     return out;
 }

@@ -70,8 +70,6 @@ class Discovery {
     const Counters& counters() const noexcept { return counters_; }
 
   private:
-    /// One run of a peer.
-    using Run = std::pair<DeviceKey, session::PeerInstance>;
     struct Entry {
         std::uint64_t counter = 0;
         MonotonicTime expires{};
@@ -79,11 +77,11 @@ class Discovery {
         std::vector<std::string> urls;
         bool is_admitted = false;
     };
-    using Entries = std::map<Run, Entry>;
+    using Entries = std::map<PeerRun, Entry>;
 
     /// Whether @p beacon is later than all that were taken of its run.
     bool is_news(const session::Beacon& beacon) const;
-    void note_heard(const Run& run, std::uint64_t counter);
+    void note_heard(const PeerRun& run, std::uint64_t counter);
     bool is_worth_a_look(std::string_view host, const session::Beacon& beacon, MonotonicTime now);
     std::vector<std::string> urls_of(const session::Beacon& beacon, std::string_view host) const;
     bool is_admitted(const DeviceKey& device, const Entry& entry) const;
@@ -95,7 +93,7 @@ class Discovery {
     Entries entries_;
     /// The last counter of each run that was ever let in: what is recorded is not believed when it
     /// is said again after the run has been forgotten.
-    std::map<Run, std::uint64_t> heard_;
+    std::map<PeerRun, std::uint64_t> heard_;
     std::map<DeviceKey, std::vector<std::string>> wished_;
     bool may_wish_ = false;  // Something was taken or forgotten since the last wishes.
     Counters counters_;

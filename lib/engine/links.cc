@@ -189,7 +189,7 @@ void Links::take_events(const Handle& connection) {
                 break;
             case session::Event::Kind::acknowledged:
                 options_.on_acknowledged(event.document,
-                                         connection->other_side->first,
+                                         connection->other_side->device,
                                          connection->session->acknowledged(event.document));
                 break;
             case session::Event::Kind::received:
@@ -309,7 +309,7 @@ std::vector<LinkStatus> Links::status() const {
         // Where another link is kept instead, that one's standing is this one's.
         const Handle kept = connection->twin ? find_kept(*connection->twin, *connection) : nullptr;
         const Connection& standing = kept ? *kept : *connection;
-        if (standing.other_side) status.device = standing.other_side->first;
+        if (standing.other_side) status.device = standing.other_side->device;
         if (standing.session) {
             const auto& peer = standing.session->peer();
             if (peer) status.name = peer->name;

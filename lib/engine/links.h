@@ -84,7 +84,7 @@ class Links {
     /// The URLs that listen() bound.
     std::vector<std::string> listening() const;
     /// What names this run in handshakes.
-    const session::PeerInstance& instance() const noexcept { return instance_; }
+    const PeerInstance& instance() const noexcept { return instance_; }
     /// Dials once; @p done is called once.
     void sync(std::string url,
               std::vector<std::string> patterns,
@@ -110,7 +110,6 @@ class Links {
 
   private:
     /// One run of one peer.
-    using Run = std::pair<DeviceKey, session::PeerInstance>;
     /// How much presence waits in a link's queue: what waits there grows old.
     struct PresencePace {
         std::uint64_t sent_count = 0;  ///< Entries, as the session counts them.
@@ -143,11 +142,11 @@ class Links {
         std::unique_ptr<SecureLink> link;
         /// Once the other side is known and let in.
         std::unique_ptr<session::Session> session;
-        std::optional<Run> other_side;  ///< Once it has proved who it is.
-        Access access;                  ///< What it may do here, once it was let in.
-        bool is_kept = false;           ///< By whoever dialled it.
+        std::optional<PeerRun> other_side;  ///< Once it has proved who it is.
+        Access access;                      ///< What it may do here, once it was let in.
+        bool is_kept = false;               ///< By whoever dialled it.
         /// To whom another link is kept instead of this one, while that is so.
-        std::optional<Run> twin;
+        std::optional<PeerRun> twin;
         Bytes held;  ///< A message that the link had no room for.
         bool has_held = false;
         bool closing = false;
@@ -190,7 +189,7 @@ class Links {
     void attach(const Handle& connection, std::unique_ptr<Link> link);
     void admit(const Handle& connection, const session::ChannelPeer& peer);
     /// The link to @p run that is up and kept; another one than @p except.
-    Handle find_kept(const Run& run, const Connection& except) const;
+    Handle find_kept(const PeerRun& run, const Connection& except) const;
     LinkRequest request_of(const Connection& connection) const;
     /// Ends this link or another where there are two to one peer.
     void keep_one(const Handle& connection);
@@ -241,7 +240,7 @@ class Links {
         WallTime wall;
     };
     std::optional<Tick> last_tick_;
-    session::PeerInstance instance_;  // Of this run.
+    PeerInstance instance_;  // Of this run.
     std::map<std::string, MonotonicTime> presence_due_;
     Strand::Timer presence_timer_, presence_retry_;
     MonotonicTime presence_timer_due_{0};

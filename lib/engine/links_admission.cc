@@ -54,7 +54,7 @@ void Links::cut_arrival(std::string_view what) {
 
 void Links::admit(const Handle& connection, const session::ChannelPeer& peer) {
     connection->handshake_timer.reset();
-    connection->other_side.emplace(peer.device, peer.instance);
+    connection->other_side = PeerRun{peer.device, peer.instance};
     connection->is_kept = connection->is_dialled ? connection->keep : peer.is_kept;
     const auto admits = options_.admits(request_of(*connection));
     if (!admits) return turn_away(connection, admits.error());
@@ -68,7 +68,7 @@ void Links::admit(const Handle& connection, const session::ChannelPeer& peer) {
     options.access = connection->access;
     options.name = options_.name;
     options.features = peer.features;
-    options.other_side = PeerRun{peer.device, peer.instance};
+    options.other_side = connection->other_side;
     options.patterns = connection->patterns;
     options.is_once = connection->is_once;
     connection->session = std::make_unique<session::Session>(host_, std::move(options));
@@ -77,7 +77,7 @@ void Links::admit(const Handle& connection, const session::ChannelPeer& peer) {
     pump(connection);
 }
 
-Links::Handle Links::find_kept(const Run& run, const Connection& except) const {
+Links::Handle Links::find_kept(const PeerRun& run, const Connection& except) const {
     const auto found = std::ranges::find_if(connections_, [&](const Handle& it) {
         return it.get() != &except && it->session && !it->closing && !it->is_ending &&
                it->is_kept && it->other_side == run;
@@ -87,7 +87,7 @@ Links::Handle Links::find_kept(const Run& run, const Connection& except) const {
 
 LinkRequest Links::request_of(const Connection& connection) const {
     LinkRequest request;
-    request.device = connection.other_side->first;
+    request.device = connection.other_side->device;
     request.url = connection.address;
     request.is_dialled = connection.is_dialled;
     request.is_found = connection.is_found;
@@ -104,7 +104,7 @@ void Links::keep_one(const Handle& connection) {
         if (connection->is_dialled) end_twin(connection);
         return;
     }
-    const bool is_ours_kept = Run(identity_.public_key(), instance_) < *connection->other_side;
+    const bool is_ours_kept = PeerRun{identity_.public_key(), instance_} < *connection->other_side;
     end_twin(connection->is_dialled == is_ours_kept ? other : connection);
 }
 

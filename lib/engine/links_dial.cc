@@ -230,7 +230,7 @@ void Links::let_go(const Handle& connection) {
         --session_count_;
     }
     if (connection->has_worked && connection->targets.size() > 1) {
-        connection->met = connection->other_side->first;
+        connection->met = connection->other_side->device;
     }
     connection->link.reset();
     connection->session.reset();
