@@ -1,6 +1,7 @@
 #include "crdt/live_batch.h"
 
 #include "crdt/hash.h"
+#include "crdt/value_content.h"
 
 #include <algorithm>
 #include <tuple>
@@ -14,20 +15,10 @@ constexpr std::uint8_t kSameMapItem = 2;  // A write to the map of the write bef
 
 constexpr std::uint8_t kNothing = 0;  // Else 1 + the type of the value.
 
-bool has_content(ValueType type) { return type == ValueType::string || type == ValueType::bytes; }
-
 void write_value(const std::optional<Value>& value, ByteWriter& out) {
     if (!value) return out.u8(kNothing);
     out.u8(static_cast<std::uint8_t>(1 + static_cast<unsigned>(value->type())));
-    switch (value->type()) {
-        case ValueType::null: return;
-        case ValueType::boolean: return out.u8(value->as_bool() ? 1 : 0);
-        case ValueType::integer:
-        case ValueType::timestamp: return out.zigzag(static_cast<std::int64_t>(value->payload()));
-        case ValueType::real: return out.u64(value->payload());
-        case ValueType::string:
-        case ValueType::bytes: return out.sized(value->content());
-    }
+    write_content(*value, out);
 }
 
 std::optional<Value> read_value(ByteReader& in) {
@@ -37,22 +28,8 @@ std::optional<Value> read_value(ByteReader& in) {
         in.refuse(Errc::unsupported, "value of an unknown type");
         return std::nullopt;
     }
-    const auto type = static_cast<ValueType>(head - 1);
-    if (type == ValueType::null) return Value();
-    if (has_content(type)) {
-        const ByteView content = in.sized(kLiveValueSizeMax, "live value longer than 1 KiB");
-        if (type == ValueType::string && in.ok() && !is_utf8(content)) {
-            in.refuse(Errc::malformed, "string that is not UTF-8");
-        }
-        return in.ok() ? Value(type, content) : Value();
-    }
-    if (type == ValueType::boolean) {
-        const std::uint8_t bit = in.u8();
-        if (bit > 1) in.refuse(Errc::malformed, "impossible boolean");
-        return Value(bit == 1);
-    }
-    if (type == ValueType::real) return Value::of_payload(type, in.u64());
-    return Value::of_payload(type, static_cast<std::uint64_t>(in.zigzag()));
+    return read_content(
+        static_cast<ValueType>(head - 1), in, kLiveValueSizeMax, "live value longer than 1 KiB");
 }
 
 LiveHash hash_of(const Bytes& input) {

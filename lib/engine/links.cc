@@ -202,12 +202,13 @@ void Links::take_events(const Handle& connection) {
 SyncReport Links::report_of(const Connection& connection) const {
     const session::Counters& counters = connection.session->counters();
     SyncReport report;
-    report.document_count = connection.session->documents().size();
     report.received_count = counters.changes_applied;
     report.sent_count = counters.changes_sent;
     report.received_size = connection.link->received_size();
     report.sent_size = connection.link->sent_size();
-    for (session::DocumentStatus& document : connection.session->documents()) {
+    std::vector<session::DocumentStatus> documents = connection.session->documents();
+    report.document_count = documents.size();
+    for (session::DocumentStatus& document : documents) {
         if (document.has_untaken) report.untaken.push_back(std::move(document.id));
     }
     return report;

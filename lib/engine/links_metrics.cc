@@ -11,7 +11,7 @@ struct Counted {
     std::uint64_t session::Counters::* of;
 };
 
-constexpr std::array<Counted, 13> kCounted{
+constexpr std::array<Counted, 16> kCounted{
     {{"joinery_messages_received_total",
       "Messages of the sync protocol that came.",
       &session::Counters::messages_received},
@@ -36,6 +36,15 @@ constexpr std::array<Counted, 13> kCounted{
      {"joinery_live_values_sent_total",
       "Live values that were sent, to each peer counted.",
       &session::Counters::live_sent},
+     {"joinery_presence_received_total",
+      "Entries of presence that came and were new.",
+      &session::Counters::presence_received},
+     {"joinery_presence_sent_total",
+      "Entries of presence that were sent, to each peer counted.",
+      &session::Counters::presence_sent},
+     {"joinery_presence_dropped_total",
+      "Entries of presence that there was no room for.",
+      &session::Counters::presence_dropped},
      {"joinery_divergences_total",
       "Alarms: equal changes and unequal digests.",
       &session::Counters::divergences},

@@ -303,10 +303,9 @@ Result<void> Exchange::take(const FrontierNote& message) {
         note(Event::Kind::forked);
     }
     forked_ = difference.forked;
-    if (!difference.is_equal() && !take_one_way(message, own)) {
+    if (!difference.is_equal()) {
+        if (take_one_way(message, own)) return {};
         dirty_ = flow_.gives && (dirty_ || difference.left_ahead);
-    } else if (!difference.is_equal()) {
-        return {};
     } else if (are_unequal(message.digest, own.digest)) {
         diverge(own.hash);
         begin_round();

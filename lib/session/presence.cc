@@ -88,9 +88,7 @@ void PresenceBoard::withdraw(Place place, MonotonicTime now) {
 std::uint32_t PresenceBoard::join(const PeerRun& run, std::string_view name) {
     Linked& linked = linked_[run];
     ++linked.count;
-    if (linked.name != name) {
-        linked.name = name;
-    }
+    linked.name = name;
     links_.emplace(++last_link_, run);
     return last_link_;
 }

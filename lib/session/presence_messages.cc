@@ -1,23 +1,14 @@
 // The message of presence, both ways.
 
+#include "crdt/value_content.h"
 #include "session/messages.h"
 
 namespace joinery::session {
 namespace {
 
-bool has_content(ValueType type) { return type == ValueType::string || type == ValueType::bytes; }
-
 void write_value(const Value& value, crdt::ByteWriter& out) {
     out.u8(static_cast<std::uint8_t>(value.type()));
-    switch (value.type()) {
-        case ValueType::null: return;
-        case ValueType::boolean: return out.u8(value.as_bool() ? 1 : 0);
-        case ValueType::integer:
-        case ValueType::timestamp: return out.zigzag(static_cast<std::int64_t>(value.payload()));
-        case ValueType::real: return out.u64(value.payload());
-        case ValueType::string:
-        case ValueType::bytes: return out.sized(value.content());
-    }
+    crdt::write_content(value, out);
 }
 
 Value read_value(crdt::ByteReader& in) {
@@ -26,22 +17,8 @@ Value read_value(crdt::ByteReader& in) {
         in.refuse(Errc::malformed, "presence of an unknown type");
         return Value();
     }
-    const auto type = static_cast<ValueType>(number);
-    if (type == ValueType::null) return Value();
-    if (has_content(type)) {
-        const ByteView content = in.sized(kPresenceValueSizeMax, "presence longer than 4 KiB");
-        if (type == ValueType::string && in.ok() && !is_utf8(content)) {
-            in.refuse(Errc::malformed, "string that is not UTF-8");
-        }
-        return in.ok() ? Value(type, content) : Value();
-    }
-    if (type == ValueType::boolean) {
-        const std::uint8_t bit = in.u8();
-        if (bit > 1) in.refuse(Errc::malformed, "impossible boolean");
-        return Value(bit == 1);
-    }
-    if (type == ValueType::real) return Value::of_payload(type, in.u64());
-    return Value::of_payload(type, static_cast<std::uint64_t>(in.zigzag()));
+    return crdt::read_content(
+        static_cast<ValueType>(number), in, kPresenceValueSizeMax, "presence longer than 4 KiB");
 }
 
 }  // namespace

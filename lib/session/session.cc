@@ -38,6 +38,9 @@ Counters& Counters::operator+=(const Counters& more) noexcept {
     changes_duplicate += more.changes_duplicate;
     live_sent += more.live_sent;
     live_received += more.live_received;
+    presence_sent += more.presence_sent;
+    presence_received += more.presence_received;
+    presence_dropped += more.presence_dropped;
     messages_skipped += more.messages_skipped;
     divergences += more.divergences;
     forks += more.forks;
@@ -244,14 +247,12 @@ Session::Index Session::add_document(std::string id) {
 
 void Session::update(Index index) {
     Slot& slot = slots_[index];
-    const auto enqueue = [&](std::deque<Index>& queue, bool& is_in, bool is_due) {
-        if (!is_due || is_in) return;
-        is_in = true;
-        queue.push_back(index);
+    const auto enqueue = [&](Queue& queue, bool is_due) {
+        if (is_due && !std::exchange(slot.*queue.is_in, true)) queue.slots.push_back(index);
     };
-    enqueue(control_, slot.in_control, slot.exchange.has_control());
-    enqueue(changes_, slot.in_changes, slot.exchange.has_changes());
-    enqueue(presence_, slot.in_presence, slot.exchange.has_presence());
+    enqueue(control_, slot.exchange.has_control());
+    enqueue(changes_, slot.exchange.has_changes());
+    enqueue(presence_, slot.exchange.has_presence());
     const auto recount = [](std::size_t& count, bool& counted, bool now) {
         if (counted != now) now ? ++count : --count;
         counted = now;
@@ -296,9 +297,9 @@ bool Session::write_next(Bytes& out) {
         context_.writer.write(Listed{}, out);
         return true;
     }
-    if (write_from(control_, true, out) || write_fairly(out)) return true;
+    if (write_control(out) || write_fairly(out)) return true;
     // Where no change was missing after all, the question that comes after them is due.
-    if (write_from(control_, true, out)) return true;
+    if (write_control(out)) return true;
     if (!options_.is_once || !is_settled()) return false;
     // Documents that were given up are not waited for.
     if (acknowledged_count_ != in_step_count_) return false;
@@ -354,15 +355,14 @@ bool Session::write_have(Bytes& out) {
     return true;
 }
 
-bool Session::write_from(std::deque<Index>& queue, bool is_control, Bytes& out) {
-    while (!queue.empty()) {
-        const Index index = queue.front();
-        queue.pop_front();
+template <class Write>
+bool Session::write_from(Queue& queue, const Write& write, Bytes& out) {
+    while (!queue.slots.empty()) {
+        const Index index = queue.slots.front();
+        queue.slots.pop_front();
         Slot& slot = slots_[index];
-        (is_control ? slot.in_control : slot.in_changes) = false;
-        const bool wrote = is_control
-                               ? slot.exchange.has_control() && slot.exchange.write_control(out)
-                               : slot.exchange.has_changes() && slot.exchange.write_changes(out);
+        slot.*queue.is_in = false;
+        const bool wrote = write(slot.exchange);
         if (context_.sent_names > kDictionaryTotalMax) {
             for (Slot& each : slots_)
                 each.exchange.restart_dictionary();
@@ -376,30 +376,32 @@ bool Session::write_from(std::deque<Index>& queue, bool is_control, Bytes& out) 
     return false;
 }
 
+bool Session::write_control(Bytes& out) {
+    const auto write = [&out](Exchange& it) { return it.has_control() && it.write_control(out); };
+    return write_from(control_, write, out);
+}
+
+bool Session::write_changes(Bytes& out) {
+    const auto write = [&out](Exchange& it) { return it.has_changes() && it.write_changes(out); };
+    return write_from(changes_, write, out);
+}
+
 bool Session::write_presence(Bytes& out) {
-    while (!is_presence_held_ && !presence_.empty()) {
-        const Index index = presence_.front();
-        presence_.pop_front();
-        Slot& slot = slots_[index];
-        slot.in_presence = false;
-        const bool wrote = slot.exchange.has_presence() && slot.exchange.write_presence(out);
-        update(index);
-        slot.bytes_sent += out.size();
-        if (wrote) return true;
-    }
-    return false;
+    if (is_presence_held_) return false;
+    const auto write = [&out](Exchange& it) { return it.has_presence() && it.write_presence(out); };
+    return write_from(presence_, write, out);
 }
 
 /// Presence goes first, for it is small and of this moment. But on a slow link there is always
 /// more of it: so one message of changes goes after each.
 bool Session::write_fairly(Bytes& out) {
     const bool is_turn_of_changes = std::exchange(presence_was_last_, false);
-    if (is_turn_of_changes && write_from(changes_, false, out)) return true;
+    if (is_turn_of_changes && write_changes(out)) return true;
     if (write_presence(out)) {
         presence_was_last_ = true;
         return true;
     }
-    return !is_turn_of_changes && write_from(changes_, false, out);
+    return !is_turn_of_changes && write_changes(out);
 }
 
 // --- Questions ----------------------------------------------------------------------------------
@@ -449,7 +451,7 @@ std::size_t Session::memory_size() const noexcept {
         size += sizeof slot + slot.exchange.memory_size() + slot.exchange.id().capacity() + 64;
     }
     size += (their_documents_.capacity() + our_documents_.capacity() + to_announce_.size() +
-             control_.size() + changes_.size() + presence_.size()) *
+             control_.slots.size() + changes_.slots.size() + presence_.slots.size()) *
             sizeof(Index);
     return size;
 }

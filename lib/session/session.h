@@ -100,7 +100,7 @@ class Session {
     void hold_presence() noexcept { is_presence_held_ = true; }
     void release_presence() noexcept { is_presence_held_ = false; }
     /// Whether there may be presence to say.
-    bool has_presence() const noexcept { return !presence_.empty(); }
+    bool has_presence() const noexcept { return !presence_.slots.empty(); }
     /// Ends the session; the other side is told why: nothing means "done".
     void close(const std::optional<Error>& reason);
 
@@ -139,6 +139,11 @@ class Session {
         std::uint64_t bytes_sent = 0, bytes_received = 0;
     };
     using Index = std::uint32_t;
+    /// Documents that have something of one kind to say, in turn.
+    struct Queue {
+        std::deque<Index> slots;
+        bool Slot::* is_in;
+    };
 
     Result<void> take(const Message& message, std::size_t size);
     Result<void> take_hello(const Hello& message);
@@ -158,7 +163,11 @@ class Session {
     Hello hello() const;
     void leave_out();
     bool write_have(Bytes& out);
-    bool write_from(std::deque<Index>& queue, bool is_control, Bytes& out);
+    /// Lets documents of @p queue write, each once, until @p write wrote something.
+    template <class Write>
+    bool write_from(Queue& queue, const Write& write, Bytes& out);
+    bool write_control(Bytes& out);
+    bool write_changes(Bytes& out);
     bool write_presence(Bytes& out);
     bool write_fairly(Bytes& out);
     bool write_next(Bytes& out);
@@ -174,7 +183,10 @@ class Session {
     std::map<std::string, Index, std::less<>> by_id_;
     std::vector<Index> their_documents_;  // By their number.
     std::vector<Index> our_documents_;    // By ours.
-    std::deque<Index> to_announce_, control_, changes_, presence_;
+    std::deque<Index> to_announce_;
+    Queue control_{{}, &Slot::in_control};
+    Queue changes_{{}, &Slot::in_changes};
+    Queue presence_{{}, &Slot::in_presence};
     bool presence_was_last_ = false;  // Of what was written of it and of changes.
     bool is_presence_held_ = false;
     std::size_t in_step_count_ = 0, settled_count_ = 0, acknowledged_count_ = 0;
