@@ -1,7 +1,7 @@
 // What a side lets the other read and write (docs/wire-format.md 4.10): who is not shown a document
 // cannot tell that it is there, and who may not write it changes nothing.
 
-#include "session/rig.h"
+#include "session/victim.h"
 
 #include <random>
 #include <set>
@@ -144,44 +144,23 @@ TEST(Access, ASessionEndsWhereLimitsAreNotKnown) {
 }
 
 /// A session that lets the other side read `d` alone, and an other side made of bytes.
-class Liar {
-  public:
-    Liar() : peer_(1), end_(peer_, limited(peer_, {"d"}, {})) {
-        peer_.host.put("d", "x", "1");
-        peer_.host.put("secret", "x", "1");
+struct Liar : Victim {
+    Liar() : Victim(limited(Peer(1), {"d"}, {})) {
+        peer.host.put("d", "x", "1");
+        peer.host.put("secret", "x", "1");
         Hello hello;
         hello.document_max = 10;
         say(hello);
     }
-    template <class M>
-    void say(const M& message) {
-        Bytes bytes;
-        writer_.write(message, bytes);
-        end_.session->on_message(bytes, MonotonicTime(1));
-        while (end_.session->next_message(bytes)) {
-        }
-        end_.take_events();
-    }
-    void say_have(std::string_view id) {
-        State state;
-        state.frontier.bytes.fill(0x77);
-        say(Have{{{id, 0, state}}});
-    }
     void expect_closed(Errc code) {
-        ASSERT_EQ(end_.count(Kind::closed), 1U);
-        EXPECT_EQ(end_.last(Kind::closed)->error->code, code);
-        EXPECT_EQ(peer_.host.change_count(), 2U);
+        expect_ended(code);
+        EXPECT_EQ(peer.host.change_count(), 2U);
     }
-
-  private:
-    Peer peer_;
-    End end_;
-    MessageWriter writer_;
 };
 
 TEST(Access, ChangesOfAReaderEndTheSession) {
     Liar liar;
-    liar.say_have("d");
+    liar.say_have();
     const Bytes batch{1, 2, 3};
     liar.say(Changes{0, {}, batch});
     liar.expect_closed(Errc::untrusted);
@@ -189,7 +168,7 @@ TEST(Access, ChangesOfAReaderEndTheSession) {
 
 TEST(Access, LiveValuesOfAReaderEndTheSession) {
     Liar liar;
-    liar.say_have("d");
+    liar.say_have();
     liar.say(LiveValues{0, true, {}});
     liar.expect_closed(Errc::untrusted);
 }
@@ -197,7 +176,7 @@ TEST(Access, LiveValuesOfAReaderEndTheSession) {
 TEST(Access, ToAnnounceWhatIsNotShownEndsTheSessionWhetherItIsThereOrNot) {
     for (const std::string_view id : {"secret", "no such thing"}) {
         Liar liar;
-        liar.say_have(id);
+        liar.say_have(0x77, id);
         liar.expect_closed(Errc::malformed);
     }
 }

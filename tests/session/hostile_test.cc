@@ -1,6 +1,6 @@
 // What a session makes of an other side that does not keep to the protocol.
 
-#include "session/rig.h"
+#include "session/victim.h"
 
 #include <random>
 
@@ -10,23 +10,11 @@ namespace {
 using namespace joinery::session;  // NOLINT(google-build-using-namespace): every message is named.
 using Kind = Event::Kind;
 
-/// A session and an other side made of bytes.
-class Victim {
-  public:
-    Victim() : peer(1), end(peer, options_of(peer)) {
+/// One that has a change of "d".
+struct DocumentVictim : Victim {
+    DocumentVictim() {
         peer.host.put("d", "x", "1");
         pull();
-    }
-    template <class M>
-    void say(const M& message) {
-        Bytes bytes;
-        writer.write(message, bytes);
-        say_bytes(bytes);
-    }
-    void say_bytes(ByteView bytes) {
-        end.session->on_message(bytes, MonotonicTime(1));
-        pull();
-        end.take_events();
     }
     void say_hello(std::vector<std::string> patterns = {}) {
         Hello hello;
@@ -35,39 +23,19 @@ class Victim {
         hello.document_max = 1000;
         say(hello);
     }
-    /// Announces "d" as what has the frontier hash @p fill.
-    void say_have(std::uint8_t fill = 0x77, std::string_view id = "d") {
-        State state;
-        state.frontier.bytes.fill(fill);
-        say(Have{{{id, 0, state}}});
-    }
-    void pull() {
-        Bytes out;
-        while (end.session->next_message(out))
-            said.push_back(out);
-    }
     /// Expects that the session has ended with @p code and told so, its host unchanged.
     void expect_closed(Errc code) {
-        ASSERT_TRUE(end.session->is_closed());
-        ASSERT_EQ(end.count(Kind::closed), 1U);
-        EXPECT_EQ(end.last(Kind::closed)->error->code, code) << end.last(Kind::closed)->error->what;
-        EXPECT_FALSE(end.last(Kind::closed)->is_theirs);
-        EXPECT_EQ(said.back()[1], static_cast<std::uint8_t>(MessageType::bye));
+        expect_ended(code);
         EXPECT_EQ(peer.host.change_count(), 1U);
         EXPECT_EQ(peer.host.documents().size(), 1U);
     }
-
-    Peer peer;
-    End end;
-    MessageWriter writer;
-    std::vector<Bytes> said;
 };
 
 const Bytes kBatch{1, 2, 3};
 
 TEST(Hostile, NothingGoesBeforeTheHello) {
     const auto refuses = [](const auto& message) {
-        Victim victim;
+        DocumentVictim victim;
         victim.say(message);
         victim.expect_closed(Errc::malformed);
     };
@@ -81,7 +49,7 @@ TEST(Hostile, NothingGoesBeforeTheHello) {
     refuses(Resync{0, 1, {}});
     refuses(Restart{});
     refuses(Refuse{0, Errc::io});
-    Victim victim;
+    DocumentVictim victim;
     victim.say(Bye{Errc::busy, "later"});
     EXPECT_TRUE(victim.end.session->is_closed());
     EXPECT_EQ(victim.end.last(Kind::closed)->error->code, Errc::busy);
@@ -90,7 +58,7 @@ TEST(Hostile, NothingGoesBeforeTheHello) {
 
 TEST(Hostile, MessagesOutOfTurnEndTheSession) {
     const auto refuses = [](auto... messages) {
-        Victim victim;
+        DocumentVictim victim;
         victim.say_hello();
         victim.say_have();
         ASSERT_FALSE(victim.end.session->is_closed());
@@ -191,7 +159,7 @@ TEST(Hostile, FrontiersOfActorsFromNowhereAreBounded) {
 
 TEST(Hostile, NamesOfActorsDoNotPileUp) {
     // Each round is in order by itself: a frontier of strangers, acknowledgements, an agreement.
-    Victim victim;
+    DocumentVictim victim;
     victim.say_hello();
     victim.say_have();
     State state;
@@ -235,7 +203,7 @@ TEST(Hostile, NamesOfActorsDoNotPileUp) {
 }
 
 TEST(Hostile, ABatchThatIsNoneIsRefusedForItsDocumentAlone) {
-    Victim victim;
+    DocumentVictim victim;
     victim.say_hello();
     victim.say_have();
     victim.say(Changes{0, {}, kBatch});
@@ -267,7 +235,7 @@ TEST(Hostile, AForgedSealChangesNothing) {
 }
 
 TEST(Hostile, EndlessQuestionsAreNotAnswered) {
-    Victim victim;
+    DocumentVictim victim;
     victim.say_hello();
     victim.say_have();
     for (int i = 0; i < 100; ++i) {
@@ -398,7 +366,7 @@ TEST(Hostile, AFlippedBitNeverChangesWhatADocumentSays) {
 TEST(Hostile, RandomBytesDoNoHarm) {
     std::mt19937 random(11);
     for (int round = 0; round < 300; ++round) {
-        Victim victim;
+        DocumentVictim victim;
         victim.say_hello();
         victim.say_have();
         while (!victim.end.session->is_closed()) {

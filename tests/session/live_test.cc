@@ -1,6 +1,6 @@
 // Live values between sessions: docs/semantics.md I7, I8; docs/wire-format.md 4.9.
 
-#include "session/rig.h"
+#include "session/victim.h"
 
 #include <functional>
 
@@ -206,23 +206,13 @@ TEST(LiveSync, ValuesOfAMapThatIsNotKnownYetAreKeptAndPassedOn) {  // I9
 // --- Bad input -----------------------------------------------------------------------------------
 
 /// A session, with document "d" on both sides, and an other side made of bytes.
-class Victim {
-  public:
-    explicit Victim(std::uint64_t features = kLiveFeature)
-        : peer(1), end(peer, options_with(peer, features)) {
+struct LiveVictim : Victim {
+    explicit LiveVictim(std::uint64_t features = kLiveFeature) : Victim(options_with(features)) {
         peer.host.write_live("d", 2, "m", 1);
         pull();
         Hello hello;
         hello.document_max = 10;
         say(hello);
-    }
-    template <class M>
-    void say(const M& message) {
-        Bytes bytes;
-        writer.write(message, bytes);
-        end.session->on_message(bytes, MonotonicTime(1));
-        pull();
-        end.take_events();
     }
     /// Announces "d" without changes, and with live values of the name @p fill, or none.
     void say_have(std::uint8_t fill) {
@@ -231,32 +221,16 @@ class Victim {
         if (fill != 0) state.live.emplace().bytes.fill(fill);
         say(Have{{{"d", 0, state}}});
     }
-    void pull() {
-        Bytes out;
-        while (end.session->next_message(out))
-            said.push_back(out);
-    }
-    std::size_t count_said(MessageType type) const {
-        return static_cast<std::size_t>(std::ranges::count_if(said, [&](const Bytes& message) {
-            return message[1] == static_cast<std::uint8_t>(type);
-        }));
-    }
     void expect_closed(Errc code) {
-        ASSERT_TRUE(end.session->is_closed());
-        EXPECT_EQ(end.last(Kind::closed)->error->code, code);
+        expect_ended(code);
         EXPECT_EQ(live_of(peer).count(), 2U);
     }
 
-    static session::Options options_with(const Peer& peer, std::uint64_t features) {
-        session::Options options = options_of(peer);
+    static session::Options options_with(std::uint64_t features) {
+        session::Options options;
         options.features = features;
         return options;
     }
-
-    Peer peer;
-    End end;
-    MessageWriter writer;
-    std::vector<Bytes> said;
 };
 
 crdt::LiveBatch batch_of(Peer& peer, std::int64_t value) {
@@ -265,7 +239,7 @@ crdt::LiveBatch batch_of(Peer& peer, std::int64_t value) {
 }
 
 TEST(LiveHostile, ForgedValuesLeaveTheDocumentAloneAndUnchanged) {
-    Victim victim;
+    LiveVictim victim;
     Peer mallory(9);
     victim.say_have(0);
     crdt::LiveBatch forged = batch_of(mallory, 666);
@@ -286,7 +260,7 @@ TEST(LiveHostile, ForgedValuesLeaveTheDocumentAloneAndUnchanged) {
 
 TEST(LiveHostile, MessagesOutOfTurnEndTheSession) {
     const auto refuses = [](std::uint8_t announced, const auto& message) {
-        Victim victim;
+        LiveVictim victim;
         victim.say_have(announced);
         ASSERT_FALSE(victim.end.session->is_closed());
         victim.say(message);
@@ -295,7 +269,7 @@ TEST(LiveHostile, MessagesOutOfTurnEndTheSession) {
     refuses(0, LiveValues{0, true, {}});   // Nothing was wanted.
     refuses(0, LiveValues{1, false, {}});  // No such document; no value.
     refuses(0, LiveWant{1, {}});
-    Victim twice;
+    LiveVictim twice;
     twice.say_have(0);
     twice.say(LiveWant{0, {}});
     EXPECT_EQ(twice.count_said(MessageType::live_values), 1U);
@@ -304,7 +278,7 @@ TEST(LiveHostile, MessagesOutOfTurnEndTheSession) {
 }
 
 TEST(LiveHostile, WhoDoesNotSpeakOfThemIsToldNothingOfThem) {
-    Victim victim(0);
+    LiveVictim victim(0);
     victim.say_have(0);
     victim.peer.host.write_live("d", 1, "m", 2);
     victim.pull();
@@ -319,7 +293,7 @@ TEST(LiveHostile, WhoDoesNotSpeakOfThemIsToldNothingOfThem) {
     }
     victim.say(LiveWant{0, {}});
     victim.expect_closed(Errc::malformed);
-    Victim liar(0);
+    LiveVictim liar(0);
     liar.say_have(7);
     liar.expect_closed(Errc::malformed);
 }

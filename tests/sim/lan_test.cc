@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace joinery::sim {
@@ -27,6 +28,14 @@ class LanTest : public LinksTest {
         setup.authorize = std::move(authorize);
         setup.lan = &lan_;
         return add(std::move(setup));
+    }
+    /// Two that trust each other.
+    std::pair<Process&, Process&> find_friends() {
+        Process& c = find("c");
+        Process& d = find("d");
+        trust(c, d);
+        trust(d, c);
+        return {c, d};
     }
     static void trust(Process& process, Process& other) {
         ASSERT_TRUE(
@@ -77,10 +86,7 @@ class LanTest : public LinksTest {
 };
 
 TEST_F(LanTest, WhoTrustEachOtherFindEachOtherAndKeepOneLink) {
-    Process& c = find("c");
-    Process& d = find("d");
-    trust(c, d);
-    trust(d, c);
+    auto [c, d] = find_friends();
     write(c, "of c");
     pass(7s);
     expect_found(c, d);
@@ -110,10 +116,7 @@ TEST_F(LanTest, AStrangerIsListedAndNeverDialledNorLetIn) {
 }
 
 TEST_F(LanTest, WhoIsNoLongerTrustedIsNotDialledAnyMore) {
-    Process& c = find("c");
-    Process& d = find("d");
-    trust(c, d);
-    trust(d, c);
+    auto [c, d] = find_friends();
     pass(7s);
     expect_found(c, d);
     distrust(c, d);
@@ -144,10 +147,7 @@ TEST_F(LanTest, AnAppMayLetInWhoIsFoundAndKnowsThatHeWas) {
 }
 
 TEST_F(LanTest, ALinkLastsThoughBeaconsAreLostAndIsDialledAgainWhenTheyComeBack) {
-    Process& c = find("c");
-    Process& d = find("d");
-    trust(c, d);
-    trust(d, c);
+    auto [c, d] = find_friends();
     pass(7s);
     lan_.lose([](const std::string& from, const std::string& to) { return from != to; });
     pass(1min);
@@ -163,10 +163,7 @@ TEST_F(LanTest, ALinkLastsThoughBeaconsAreLostAndIsDialledAgainWhenTheyComeBack)
 }
 
 TEST_F(LanTest, WhoComesBackIsFoundAgain) {
-    Process& c = find("c");
-    Process& d = find("d");
-    trust(c, d);
-    trust(d, c);
+    auto [c, d] = find_friends();
     pass(7s);
     d.drop();
     pass(1min);
@@ -178,10 +175,7 @@ TEST_F(LanTest, WhoComesBackIsFoundAgain) {
 }
 
 TEST_F(LanTest, WhatIsRecordedAndSaidAgainElsewhereLeadsNobodyAway) {
-    Process& c = find("c");
-    Process& d = find("d");
-    trust(c, d);
-    trust(d, c);
+    auto [c, d] = find_friends();
     pass(7s);
     const std::vector<Bytes> recorded = lan_.heard();
     // Somebody at another host says all of it again, all the time, and takes links.
