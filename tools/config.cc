@@ -23,6 +23,7 @@ const char* const kConfigHelp =
     "  connect = []                    # as --connect, each; an array for one of several URLs\n"
     "  allow = []                      # as --allow, each\n"
     "  open = false                    # as --open\n"
+    "  callback_interval_ms = 0        # between two reports of what changed, at least\n"
     "  [storage]\n"
     "  flush_interval_ms = 4           # a change waits so long for its group commit\n"
     "  durable_first = false           # whether changes leave only once they are durable here\n"
@@ -154,7 +155,9 @@ class ConfigReader {
                        {"listen", list(arguments.listen)},
                        {"connect", lists(arguments.connect)},
                        {"allow", keys(arguments.allow)},
-                       {"open", flag(arguments.is_open)}};
+                       {"open", flag(arguments.is_open)},
+                       {"callback_interval_ms",
+                        time({0, Options::kIntervalMax.count()}, options.callback_interval)}};
         tables_["storage"] = {
             {"durable_first", flag(options.durable_first)},
             {"flush_interval_ms", time({0, Options::kIntervalMax.count()}, options.flush_interval)},

@@ -73,6 +73,7 @@ Result<std::unique_ptr<Core>> Core::open(std::unique_ptr<Store> store,
                         },
                         !core->hooks_.on_unsent,
                         {},
+                        core->hooks_.after,
                         core->hooks_.on_presence});
     random.fill(core->context_->run.bytes);
     core->seen_commit_ = core->store_->commit_count();
@@ -332,6 +333,11 @@ std::uint64_t Core::unacknowledged_count() const {
     for (const auto& document : open_documents())
         count += document->outbox_status().unacknowledged_count();
     return count;
+}
+
+void Core::flush_transient() {
+    for (const auto& document : open_documents())
+        document->flush_transient();
 }
 
 void Core::close_outboxes() {

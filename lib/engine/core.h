@@ -29,6 +29,9 @@ class Core : public session::Host {
         /// A document has changes that others may lack. As on_pending. Empty: they wait until they
         /// are durable.
         std::function<void(DocumentCore&)> on_unsent{};
+        /// Runs a task after a time, or never where the core is gone by then. As on_pending. Empty:
+        /// transient writes wait for the next transaction or flush_transient().
+        std::function<void(MonotonicTime, std::function<void()>)> after{};
         /// Somebody's presence in the document of that id changed. From any thread, under no lock.
         std::function<void(const std::string&)> on_presence{};
     };
@@ -82,6 +85,8 @@ class Core : public session::Host {
     std::uint64_t unacknowledged_count() const;
     /// Ends the waits for acknowledgements, for good.
     void close_outboxes();
+    /// Makes the transient writes that wait, of all documents. Any thread.
+    void flush_transient();
 
     // --- session::Host -------------------------------------------------------------------------
     std::vector<std::string> documents() const override;

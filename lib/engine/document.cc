@@ -53,6 +53,12 @@ Result<void> LiveRegister::set(const Value& value) const {
 
 Result<void> LiveRegister::clear() const { return core_->write_live(map_, key_, nullptr); }
 
+Result<void> Document::set_transient(std::string_view path,
+                                     const Plain& value,
+                                     std::chrono::milliseconds window) {
+    return core_->set_transient(path, value, window);
+}
+
 Presence Document::presence() const { return Presence(core_->presence()->shared_from_this()); }
 
 Result<void> Presence::set(std::string_view key,

@@ -124,39 +124,6 @@ bool DocumentCore::has_pending() const {
 
 // --- For apps ------------------------------------------------------------------------------------
 
-Result<Receipt> DocumentCore::transact(const std::function<Result<void>(Tx&)>& body,
-                                       std::string_view message) {
-    Receipt receipt;
-    bool is_to_tell = false;
-    {
-        std::unique_lock lock(mutex_);
-        while (overtaken_) {
-            // Written as the old actor, the change could have the number of one that others have.
-            lock.unlock();
-            JOINERY_TRY_VOID(leave_overtaken_actor());
-            lock.lock();
-        }
-        document_->set_recording(!watches_.empty());
-        crdt::Transaction transaction(*document_, author_.actor, context_.clock.wall_now());
-        TxCore tx_core(transaction);
-        Tx tx(tx_core);
-        JOINERY_TRY_VOID(body(tx));
-        if (forked_) {
-            JOINERY_TRY(receipt.changed, commit_forked(transaction, message, receipt));
-        } else {
-            JOINERY_TRY(receipt.changed, transaction.commit(message));
-        }
-        if (!receipt.changed) return receipt;
-        receipt.actor = author_.actor;
-        if (!forked_) receipt.seq = document_->outgoing().batch.changes.back().seq;
-        is_to_tell = note_events(true);
-    }
-    context_.on_unsent(*this);
-    context_.on_pending(*this);
-    if (is_to_tell) tell();
-    return receipt;
-}
-
 Result<Plain> DocumentCore::read(std::string_view path, Lanes lanes) const {
     const std::lock_guard lock(mutex_);
     return read_path(*document_, path, lanes);

@@ -11,9 +11,11 @@
 #include "crdt/transaction.h"
 #include "engine/change_queue.h"
 #include "engine/document_presence.h"
+#include "engine/event_watch.h"
 #include "engine/forked_log.h"
 #include "engine/outbox.h"
 #include "engine/records.h"
+#include "engine/transient.h"
 #include "engine/watch.h"
 #include "joinery/document.h"
 #include "session/host.h"
@@ -67,6 +69,8 @@ struct CoreContext {
     /// Whether others are to learn of changes only once they are durable here.
     bool durable_first = false;
     PeerInstance run{};  ///< Of this peer.
+    /// Runs a task of ours after a time. Under no lock; may be empty.
+    std::function<void(MonotonicTime, std::function<void()>)> after{};
     /// Somebody's presence in the document of that id changed. Under no lock; may be empty.
     std::function<void(const std::string&)> on_presence{};
 };
@@ -85,6 +89,11 @@ class DocumentCore : public session::DocumentPort,
     // --- For apps (any thread) -----------------------------------------------------------------
     Result<Receipt> transact(const std::function<Result<void>(Tx&)>& body,
                              std::string_view message);
+    Result<void> set_transient(std::string_view path,
+                               const Plain& value,
+                               std::chrono::milliseconds window);
+    /// Makes the transient writes that wait.
+    void flush_transient();
     Result<Receipt> init_once(const std::function<Result<void>(Tx&)>& body);
     Result<Plain> read(std::string_view path, Lanes lanes = Lanes::all) const;
     Result<Plain> read_at(const Version& version, std::string_view path) const;
@@ -181,9 +190,6 @@ class DocumentCore : public session::DocumentPort,
     struct Stored {
         std::uint64_t seq = 0;
         ChangeHash hash;
-    };
-    struct EventWatch : Watch<Event> {
-        std::string path;
     };
 
     DocumentCore(CoreContext& context, const Author& author, std::string id)
@@ -331,6 +337,22 @@ class DocumentCore : public session::DocumentPort,
                                  const Version& version,
                                  std::string_view path) const;
 
+    /// Which transient writes are made before a transaction.
+    enum class Before : std::uint8_t { nothing, due_transient, all_transient };
+    /// Without the lock.
+    Result<Receipt> transact_now(const std::function<Result<void>(Tx&)>& body,
+                                 std::string_view message,
+                                 Before before);
+    /// With the lock: nothing is told yet.
+    Result<void> commit(const std::function<Result<void>(Tx&)>& body,
+                        std::string_view message,
+                        Receipt& receipt);
+    /// Whether that changed anything.
+    bool make_transient(const TransientWrites::Writes& writes);
+    /// These two without the lock.
+    void time_transient(MonotonicTime due);
+    void end_windows();
+
     /// Whether @p actor is of this store's device.
     bool is_ours(const ActorId& actor) const;
     std::vector<ChainMark> own_ends() const;
@@ -384,12 +406,14 @@ class DocumentCore : public session::DocumentPort,
     ChangeQueue recent_;                       ///< The last changes stored: what live peers lack.
     std::vector<std::uint64_t> recent_from_;   ///< By chain: the first seq in recent_.
     std::vector<std::size_t> recent_flushes_;  ///< Where in recent_ each flush starts.
+    TransientWrites transient_;
+    bool is_transient_timed_ = false;  ///< Whether end_windows() is to come.
     std::vector<std::shared_ptr<EventWatch>> watches_;
     Outbox outbox_;  ///< Has a lock of its own.
     std::vector<std::shared_ptr<Watch<OutboxStatus>>> outbox_watches_;
-    std::atomic<bool> is_telling_outbox_{false};  ///< Whether a callback is on its way.
-    std::deque<std::function<void()>> to_tell_;   ///< In order of the changes.
-    bool is_telling_ = false;                     ///< Whether a thread is at it.
+    std::atomic<bool> is_telling_outbox_{false};       ///< Whether a callback is on its way.
+    std::deque<std::shared_ptr<EventWatch>> to_tell_;  ///< Who is to be told.
+    bool is_telling_ = false;                          ///< Whether a thread is at it.
 };
 
 }  // namespace joinery::detail

@@ -24,6 +24,11 @@ Result<std::unique_ptr<Engine>> Engine::open(std::unique_ptr<Store> store,
     Core::Hooks hooks;
     hooks.on_pending = [raw] { raw->wake_writer(); };
     hooks.run_callback = engine->strands_.run_callback;
+    hooks.after = [raw](MonotonicTime delay, std::function<void()> task) {
+        raw->strands_.links.post([raw, delay, task = std::move(task)]() mutable {
+            raw->run_after(delay, std::move(task));
+        });
+    };
     hooks.on_presence = [raw](const std::string& id) {
         raw->strands_.links.post([raw, id] { raw->links_->presence_changed(id); });
     };
@@ -83,6 +88,7 @@ void Engine::start_lan(std::unique_ptr<DatagramGroup> group) {
 }
 
 void Engine::close() {
+    tasks_.clear();
     if (lan_) lan_->close();
     links_->close();
 }
@@ -150,6 +156,15 @@ std::vector<Metric> Engine::metrics() const {
     write_metrics_.add_to(out);
     links_->add_metrics(out);
     return out;
+}
+
+void Engine::run_after(MonotonicTime delay, std::function<void()> task) {
+    const std::uint64_t number = ++last_task_;
+    tasks_[number] = strands_.links.start_timer(delay, [this, number, run = std::move(task)] {
+        const Strand::Timer timer = std::move(tasks_[number]);  // Holds this very task.
+        tasks_.erase(number);
+        run();
+    });
 }
 
 void Engine::wake_writer() {

@@ -13,6 +13,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -79,6 +80,8 @@ class Engine {
     void acknowledged(std::string_view document,
                       const DeviceKey& device,
                       const session::Frontier& durable);
+    /// On the links' strand.
+    void run_after(MonotonicTime delay, std::function<void()> task);
     /// On the writer's strand.
     void committed(const Core::Changed& changed);
 
@@ -94,6 +97,8 @@ class Engine {
     std::vector<std::shared_ptr<DocumentCore>> to_send_;  ///< On the links' strand.
     MonotonicTime next_send_{0};
     Strand::Timer send_timer_;
+    std::map<std::uint64_t, Strand::Timer> tasks_;  ///< That too: of run_after().
+    std::uint64_t last_task_ = 0;
     std::atomic<bool> is_storing_acknowledged_{false};
     Strand::Timer acknowledged_timer_;
 };

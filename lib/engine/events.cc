@@ -3,6 +3,7 @@
 #include "crdt/patch.h"
 #include "engine/document_core.h"
 #include "engine/plain_difference.h"
+#include "engine/tx_core.h"
 
 #include <algorithm>
 #include <utility>
@@ -19,17 +20,10 @@ Patch::Kind kind_of(crdt::PatchKind kind) {
     return Patch::Kind::replace;
 }
 
-/// Whether @p path is @p above or lies beneath it.
-bool is_beneath(std::string_view path, std::string_view above) {
-    return path.starts_with(above) && (path.size() == above.size() || path[above.size()] == '/');
-}
-
 }  // namespace
 
 Subscription DocumentCore::observe(std::string path, std::function<void(const Event&)> callback) {
-    auto watch = std::make_shared<EventWatch>();
-    watch->path = std::move(path);
-    watch->callback = std::move(callback);
+    auto watch = std::make_shared<EventWatch>(std::move(path), std::move(callback));
     bool is_to_tell = false;
     {
         const std::lock_guard lock(mutex_);
@@ -66,18 +60,13 @@ bool DocumentCore::note_events(bool local) {
         event->patches.push_back({kind_of(step.kind), std::move(step.path), std::move(step.value)});
     }
     for (const auto& watch : watches_) {
-        to_tell_.push_back([watch, event] {
-            Event part{event->local, {}};
-            for (const Patch& patch : event->patches) {
-                if (is_beneath(patch.path, watch->path) || is_beneath(watch->path, patch.path)) {
-                    part.patches.push_back(patch);
-                }
-            }
-            if (part.patches.empty()) return;
-            watch->tell(part);
-        });
+        const auto whole = [&]() -> std::optional<Plain> {
+            auto value = read_path(*document_, watch->path(), Lanes::all);
+            return value ? std::optional(*std::move(value)) : std::nullopt;
+        };
+        if (watch->note(event, whole)) to_tell_.push_back(watch);
     }
-    return true;
+    return !to_tell_.empty();
 }
 
 void DocumentCore::tell() {
@@ -87,10 +76,10 @@ void DocumentCore::tell() {
     if (is_telling_) return;
     is_telling_ = true;
     while (!to_tell_.empty()) {
-        std::function<void()> next = std::move(to_tell_.front());
+        const std::shared_ptr<EventWatch> watch = std::move(to_tell_.front());
         to_tell_.pop_front();
         lock.unlock();
-        context_.run_callback(std::move(next));
+        context_.run_callback([watch] { watch->deliver(); });
         lock.lock();
     }
     is_telling_ = false;

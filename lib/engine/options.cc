@@ -56,6 +56,10 @@ Result<void> check_options(const Options& options) {
     if (options.poll_interval < milliseconds(1) || options.poll_interval > Options::kIntervalMax) {
         return refuse("poll_interval is from 1 to 60000 ms");
     }
+    if (options.callback_interval < milliseconds(0) ||
+        options.callback_interval > Options::kIntervalMax) {
+        return refuse("callback_interval is from 0 to 60000 ms");
+    }
     const LinkOptions& links = options.links;
     if (!is_patience(links.handshake_time)) {
         return refuse("handshake_time is from 10 to 86400000 ms");

@@ -1,5 +1,6 @@
 #include "engine/asio_strand.h"
 #include "engine/engine.h"
+#include "engine/frame_thread.h"
 #include "engine/options.h"
 #include "engine/task_thread.h"
 #include "engine/trust.h"
@@ -47,7 +48,7 @@ class PeerImpl : public Peer {
         snapshots_ = std::make_unique<TaskThread>();
         auto run_callback = std::exchange(options.executor, {});
         if (!run_callback) {
-            callbacks_ = std::make_unique<TaskThread>();
+            callbacks_ = std::make_unique<FrameThread>(options.callback_interval);
             run_callback = [this](std::function<void()> callback) {
                 callbacks_->post(std::move(callback));
             };
@@ -81,6 +82,7 @@ class PeerImpl : public Peer {
     Result<std::vector<std::string>> documents() override { return engine_->core().documents(); }
 
     Result<void> flush() override {
+        engine_->core().flush_transient();
         // Shared: the writer may still be inside set_value() when the answer is here already.
         const auto promise = std::make_shared<std::promise<Result<void>>>();
         auto future = promise->get_future();
@@ -176,7 +178,7 @@ class PeerImpl : public Peer {
     asio::io_context io_{1};
     asio::executor_work_guard<asio::io_context::executor_type> work_;
     AsioStrand strand_{io_};
-    std::unique_ptr<TaskThread> callbacks_;
+    std::unique_ptr<FrameThread> callbacks_;
     std::unique_ptr<TaskThread> snapshots_;
     std::unique_ptr<TaskThread> writer_thread_;
     std::unique_ptr<Engine> engine_;

@@ -20,7 +20,8 @@ namespace joinery::detail {
 class FixedClock final : public Clock {
   public:
     WallTime wall_now() override { return WallTime(1'700'000'000'000); }
-    MonotonicTime monotonic_now() override { return {}; }
+    MonotonicTime monotonic_now() override { return now; }
+    MonotonicTime now{};
 };
 
 class CoreTest : public testing::Test {
@@ -28,7 +29,12 @@ class CoreTest : public testing::Test {
     std::unique_ptr<Core> open_on(std::unique_ptr<Store> store) {
         Core::Hooks hooks;
         hooks.on_pending = [this] { std::exchange(on_pending, [] {})(); };
-        hooks.run_callback = [](const std::function<void()>& callback) { callback(); };
+        hooks.run_callback = [this](std::function<void()> callback) {
+            run_callback(std::move(callback));
+        };
+        hooks.after = [this](MonotonicTime delay, std::function<void()> task) {
+            timed.emplace_back(clock_.now + delay, std::move(task));
+        };
         hooks.log = [this](LogLevel, const std::string& text) { logged.push_back(text); };
         auto core = Core::open(std::move(store), clock_, random_, std::move(hooks));
         EXPECT_TRUE(core.has_value());
@@ -79,6 +85,11 @@ class CoreTest : public testing::Test {
 
     /// What the next change that is made or comes meets before it is told.
     std::function<void()> on_pending = [] {};
+    /// Where the app's callbacks run.
+    std::function<void(std::function<void()>)> run_callback =
+        [](const std::function<void()>& callback) { callback(); };
+    /// What is to run later, and when.
+    std::vector<std::pair<MonotonicTime, std::function<void()>>> timed;
     std::vector<std::string> logged;
     FixedClock clock_;
     test::SeededRandom random_{1};

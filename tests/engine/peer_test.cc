@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
+#include <future>
 #include <gtest/gtest.h>
 #include <mutex>
 #include <string>
@@ -15,6 +16,7 @@ namespace joinery {
 namespace {
 
 using std::chrono_literals::operator""h;
+using std::chrono_literals::operator""min;
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 
@@ -148,6 +150,33 @@ TEST_F(PeerTest, WhoWatchesIsToldWhatTheOtherSideChanged) {
     EXPECT_EQ(path, "/x");
     lock.unlock();
     EXPECT_EQ(print(on_b, "/x"), "2");
+}
+
+TEST_F(PeerTest, TransientWritesAreThereAfterAFlushAndAfterTheEnd) {  // E4
+    {
+        const auto peer = open("a");
+        auto document = *peer->document("d");
+        for (std::int64_t i = 0; i < 3; ++i)
+            ASSERT_TRUE(document.set_transient("/x", Plain(Value(i)), 1min).has_value());
+        ASSERT_TRUE(peer->flush().has_value());
+        EXPECT_EQ(print(document, "/x"), "2");
+        EXPECT_EQ(document.status()->change_count, 2U);
+        ASSERT_TRUE(document.set_transient("/x", Plain(Value(std::int64_t{3})), 1min).has_value());
+    }
+    const auto peer = open("a");
+    EXPECT_EQ(print(*peer->document("d"), "/x"), "3");
+}
+
+TEST_F(PeerTest, TransientWritesAreMadeWhenTheirWindowIsOver) {
+    const auto peer = open("a");
+    auto document = *peer->document("d");
+    std::promise<void> told;
+    const auto watch = document.observe("/x", [&](const Event& event) {
+        if (event.patches.back().value == Plain(Value(std::int64_t{2}))) told.set_value();
+    });
+    for (std::int64_t i = 0; i < 3; ++i)
+        ASSERT_TRUE(document.set_transient("/x", Plain(Value(i)), 10ms).has_value());
+    EXPECT_EQ(told.get_future().wait_for(30s), std::future_status::ready);
 }
 
 TEST_F(PeerTest, EarlierVersionsCanBeRead) {
@@ -288,6 +317,7 @@ TEST_F(PeerTest, OptionsThatAreNotWithinTheirLimitsAreRefused) {
     EXPECT_TRUE(refused([](Options& o) { o.flush_interval = -1ms; }));
     EXPECT_TRUE(refused([](Options& o) { o.snapshot_interval = 0; }));
     EXPECT_TRUE(refused([](Options& o) { o.poll_interval = 0ms; }));
+    EXPECT_TRUE(refused([](Options& o) { o.callback_interval = -1ms; }));
     EXPECT_TRUE(refused([](Options& o) { o.links.handshake_time = 9ms; }));
     EXPECT_TRUE(refused([](Options& o) { o.links.dials_per_second = 0; }));
     EXPECT_TRUE(refused([](Options& o) { o.links.handshakes_per_second = 10001; }));

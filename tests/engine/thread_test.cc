@@ -1,8 +1,10 @@
 // A Document used from several threads at once; ./dev tsan is its sharper judge.
 
+#include "engine/frame_thread.h"
 #include "joinery/peer.h"
 #include "persist/memory_store.h"
 
+#include <algorithm>
 #include <atomic>
 #include <gtest/gtest.h>
 #include <string>
@@ -108,6 +110,21 @@ TEST_F(PeerThreads, TwoPeersWriteFromAllThreadsWhileTheySync) {
         EXPECT_EQ(a->document(id, false)->read("/n")->scalar().as_integer(), 200);
     }
     EXPECT_EQ(a->status().divergence_count + b->status().divergence_count, 0U);
+}
+
+TEST(FrameThread, RunsAllInOrderAlsoWhatIsPostedMeanwhileAndAtItsEnd) {
+    std::vector<int> ran;
+    {
+        detail::FrameThread thread(std::chrono::milliseconds(1));
+        for (int i = 0; i < 100; i += 2) {
+            thread.post([&, i] {
+                ran.push_back(i);
+                if (i == 98) thread.post([&] { ran.push_back(99); });
+            });
+        }
+    }
+    EXPECT_EQ(ran.size(), 51U);
+    EXPECT_TRUE(std::ranges::is_sorted(ran));
 }
 
 }  // namespace

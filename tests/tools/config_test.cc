@@ -32,6 +32,7 @@ TEST_F(ConfigTest, AFileSaysWhatTheCommandLineSays) {
     const std::string key = Json::parse(output("t", {"id", "--json"})).at("key").get<std::string>();
     write_file("peer.toml",
                "name = \"hub\"\n"
+               "callback_interval_ms = 16\n"
                "listen = [\"tcp://127.0.0.1:0\"]\n"
                "allow = [\"" +
                    key +

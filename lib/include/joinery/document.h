@@ -120,7 +120,10 @@ struct Patch {
     Plain value;  ///< Not for remove.
 };
 
-/// What became visible at once.
+/// Longest window of Document::set_transient().
+inline constexpr std::chrono::milliseconds kTransientWindowMax = std::chrono::minutes(1);
+
+/// What became visible at once, or since the last event (Document::observe).
 struct Event {
     bool local = false;  ///< Made by this peer's process.
     std::vector<Patch> patches;
@@ -288,6 +291,20 @@ class Document {
     Result<Receipt> transact(const std::function<Result<void>(Tx&)>& body,
                              std::string_view message = {});
 
+    /// Puts @p value at @p path as Tx::set does, where much of the kind is to come that only
+    /// matters until the next, such as a slider that is dragged: the first is made at once; of
+    /// those that follow within @p window, 1 ms to 1 minute, the last alone, when it is over, and
+    /// another begins. So a drag makes a change a window and not one a pixel; what was between is
+    /// in no history, and read() does not show it. What waits is made before the next transact()
+    /// here, Peer::flush() and the end of the Peer; a crash loses it. For what is of the moment
+    /// alone see live() and presence().
+    ///
+    /// @return Errors of the first are those of Tx::set; a later one that has no place any more is
+    ///         not made. `over_limit` for the window.
+    Result<void> set_transient(std::string_view path,
+                               const Plain& value,
+                               std::chrono::milliseconds window = std::chrono::milliseconds(100));
+
     /// Gives the document its first content, once for all peers: what @p body makes in an empty
     /// document. Peers that call it with the same content, offline and in any order, make the same
     /// change, so there is one copy of it. Any later write wins over it. Call it at every start:
@@ -317,9 +334,13 @@ class Document {
     /// covers them; mostly empty. `not_found` if nothing is there.
     Result<std::vector<Alternative>> alternatives(std::string_view path) const;
 
-    /// Calls @p callback for each change of what is shown at or beneath @p path, on the peer's
-    /// callback executor, in order. Live values are told at a flush, or with a change that comes
-    /// before it: however often one was written, what it is then, once.
+    /// Calls @p callback for what changes of what is shown at or beneath @p path, on the peer's
+    /// callback executor, in order. One call waits at most: what changes until it runs is one
+    /// event, with each path once where that can be, but what was made here and what came stay
+    /// apart. So an executor that runs callbacks once a frame, or Options::callback_interval, tells
+    /// of a frame at once. Who lags behind by more than 16,384 patches gets one that puts the whole
+    /// in place. Live values are told at a flush, or with a change that comes before it: however
+    /// often one was written, what it is then, once.
     [[nodiscard]] Subscription observe(std::string path,
                                        std::function<void(const Event&)> callback);
 

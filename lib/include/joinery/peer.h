@@ -126,7 +126,7 @@ struct DiscoverOptions {
 struct Options {
     /// Bytes of a name.
     static constexpr std::size_t kNameSizeMax = 64;
-    /// Of flush_interval and poll_interval.
+    /// Of flush_interval, poll_interval and callback_interval.
     static constexpr std::chrono::milliseconds kIntervalMax = std::chrono::minutes(1);
 
     /// What other peers and the history call this peer; at most kNameSizeMax bytes. Effect: none on
@@ -146,7 +146,11 @@ struct Options {
     std::chrono::milliseconds poll_interval{200};
     LinkOptions links;
     DiscoverOptions discover;
-    /// Runs the app's callbacks; empty: a thread of the peer's own.
+    /// Between two runs of the app's callbacks at least, up to a minute: what changes meanwhile is
+    /// told by one (Document::observe). 16 ms is about a frame of a screen; 0: each as soon as it
+    /// can be. Longer spares work, and shows what others do later. Not used with an executor.
+    std::chrono::milliseconds callback_interval{0};
+    /// Runs the app's callbacks in order, one at a time; empty: a thread of the peer's own.
     std::function<void(std::function<void()>)> executor;
     /// Says who may exchange which documents with this peer; none: the link ends. Asked when the
     /// other side of a link has proved its key, and again about once a second: who is no longer
