@@ -109,7 +109,6 @@ class Links {
     std::uint64_t sent_size() const;
 
   private:
-    /// One run of one peer.
     /// How much presence waits in a link's queue: what waits there grows old.
     struct PresencePace {
         std::uint64_t sent_count = 0;  ///< Entries, as the session counts them.
