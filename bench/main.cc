@@ -1,5 +1,6 @@
 // Speaks the --external protocol of the peers' harness: --workload NAME [--quick], and --streams.
 
+#include "bench/hub.h"
 #include "bench/streams.h"
 #include "bench/workloads.h"
 
@@ -14,6 +15,8 @@ std::vector<Metric> run_workload(std::string_view name, const Size& size) {
     if (name == "W7" || name == "W9") return run_others(name, size);
     if (name == "W10" || name == "store") return run_stores(name, size);
     if (name == "W11" || name == "W12") return run_links(name, size);
+    if (name == "W14" || name == "W15") return run_crowd(name, size);
+    if (name == "W16") return run_w16(size);
     if (name == "live") return run_live(size);
     return run_maps(name, size);
 }
@@ -48,6 +51,7 @@ int run(int argc, char** argv) {
     std::string workload;
     bool is_quick = false;
     bool wants_streams = false;
+    std::string served;
     app.add_option("--workload", workload)
         ->check(CLI::IsMember({"W1",
                                "W2",
@@ -61,13 +65,19 @@ int run(int argc, char** argv) {
                                "W10",
                                "W11",
                                "W12",
+                               "W14",
+                               "W15",
+                               "W16",
                                "store",
                                "live"}));
     app.add_flag("--quick", is_quick, "a twentieth of every size");
     app.add_flag("--streams", wants_streams, "print the hashes of the operation streams");
+    app.add_option("--serve", served, "be the hub of W14 and W15 on the store in this folder");
     CLI11_PARSE(app, argc, argv);
     if (wants_streams) {
         print_streams();
+    } else if (!served.empty()) {
+        serve_hub(served);
     } else if (workload.empty()) {
         std::fputs(app.help().c_str(), stderr);
         return 2;

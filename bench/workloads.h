@@ -22,7 +22,7 @@ struct Size {
     std::size_t of(std::size_t full) const { return (full + divisor - 1) / divisor; }
 };
 
-/// W1 to W12, "store" and "live"; throws std::runtime_error where a result is wrong. Empty for a
+/// W1 to W16, "store" and "live"; throws std::runtime_error where a result is wrong. Empty for a
 /// workload that has no data type here yet (W8).
 std::vector<Metric> run_workload(std::string_view name, const Size& size);
 
@@ -32,5 +32,7 @@ std::vector<Metric> run_others(std::string_view name, const Size& size);  // W7,
 std::vector<Metric> run_stores(std::string_view name, const Size& size);  // W10, store.
 std::vector<Metric> run_live(const Size& size);
 std::vector<Metric> run_links(std::string_view name, const Size& size);  // W11, W12.
+std::vector<Metric> run_crowd(std::string_view name, const Size& size);  // W14, W15.
+std::vector<Metric> run_w16(const Size& size);
 
 }  // namespace joinery::bench

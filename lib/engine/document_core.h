@@ -21,7 +21,6 @@
 #include "session/host.h"
 
 #include <atomic>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -411,9 +410,9 @@ class DocumentCore : public session::DocumentPort,
     std::vector<std::shared_ptr<EventWatch>> watches_;
     Outbox outbox_;  ///< Has a lock of its own.
     std::vector<std::shared_ptr<Watch<OutboxStatus>>> outbox_watches_;
-    std::atomic<bool> is_telling_outbox_{false};       ///< Whether a callback is on its way.
-    std::deque<std::shared_ptr<EventWatch>> to_tell_;  ///< Who is to be told.
-    bool is_telling_ = false;                          ///< Whether a thread is at it.
+    std::atomic<bool> is_telling_outbox_{false};        ///< Whether a callback is on its way.
+    std::vector<std::shared_ptr<EventWatch>> to_tell_;  ///< Who is to be told.
+    bool is_telling_ = false;                           ///< Whether a thread is at it.
 };
 
 }  // namespace joinery::detail

@@ -76,10 +76,10 @@ void DocumentCore::tell() {
     if (is_telling_) return;
     is_telling_ = true;
     while (!to_tell_.empty()) {
-        const std::shared_ptr<EventWatch> watch = std::move(to_tell_.front());
-        to_tell_.pop_front();
+        const auto watches = std::exchange(to_tell_, {});
         lock.unlock();
-        context_.run_callback([watch] { watch->deliver(); });
+        for (const auto& watch : watches)
+            context_.run_callback([watch] { watch->deliver(); });
         lock.lock();
     }
     is_telling_ = false;
