@@ -1,5 +1,7 @@
 #include "transport/tcp_address.h"
 
+#include "transport/asio_error.h"
+
 #include <asio/ip/address.hpp>
 
 #include <utility>
@@ -41,6 +43,16 @@ Result<TcpEndpoints> endpoints_of(const asio::ip::tcp::resolver::results_type& r
         endpoints.push_back(entry.endpoint());
     if (endpoints.empty()) return fail(Errc::not_found, "the host has no address");
     return endpoints;
+}
+
+Result<TcpEndpoints> resolve_now(const asio::any_io_executor& executor, const Url& url) {
+    if (const auto endpoint = literal_endpoint(url)) return TcpEndpoints{*endpoint};
+    asio::ip::tcp::resolver resolver(executor);
+    asio::error_code error;
+    const auto results =
+        resolver.resolve(url.host, port_text(url), asio::ip::resolver_base::numeric_service, error);
+    if (error) return make_error(error, Action::resolve);
+    return endpoints_of(results);
 }
 
 }  // namespace joinery::transport::detail

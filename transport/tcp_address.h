@@ -5,6 +5,7 @@
 #include "base/result.h"
 #include "transport/url.h"
 
+#include <asio/any_io_executor.hpp>
 #include <asio/ip/tcp.hpp>
 
 #include <optional>
@@ -28,5 +29,8 @@ std::optional<asio::ip::tcp::endpoint> literal_endpoint(const Url& url);
 
 /// The endpoints of a look-up; `not_found` if there are none.
 Result<TcpEndpoints> endpoints_of(const asio::ip::tcp::resolver::results_type& results);
+
+/// The endpoints of the host and port of @p url, looked up before it returns where they are a name.
+Result<TcpEndpoints> resolve_now(const asio::any_io_executor& executor, const Url& url);
 
 }  // namespace joinery::transport::detail

@@ -1,7 +1,6 @@
 #include "transport/tcp_dial.h"
 
 #include "transport/asio_error.h"
-#include "transport/tcp_link.h"
 
 #include <asio/error.hpp>
 #include <asio/post.hpp>
@@ -25,23 +24,22 @@ bool is_connected_to_itself(const asio::ip::tcp::socket& socket) {
 
 TcpDial::TcpDial(const asio::any_io_executor& executor,
                  const TcpOptions& options,
-                 Transport::OnLink on_link)
+                 OnSocket on_socket)
     : resolver_(executor),
       socket_(executor),
       timer_(executor),
       options_(options),
-      on_link_(std::move(on_link)) {}
+      on_socket_(std::move(on_socket)) {}
 
-void TcpDial::start(std::string_view text) {
+void TcpDial::start(Result<Url> url) {
     timer_.expires_after(options_.connect_time_limit);
     timer_.async_wait([self = shared_from_this()](const asio::error_code& cancelled) {
         if (cancelled) return;
         self->finish(fail(Errc::disconnected, "the address did not answer in time"));
     });
     // Posted, since every answer has to come from outside of connect().
-    asio::post(socket_.get_executor(), [self = shared_from_this(), text = std::string(text)] {
-        if (!self->on_link_) return;
-        const Result<Url> url = parse_tcp_url(text);
+    asio::post(socket_.get_executor(), [self = shared_from_this(), url = std::move(url)] {
+        if (!self->on_socket_) return;
         if (!url) return self->finish(url.error());
         if (const auto endpoint = literal_endpoint(*url)) return self->connect_to({*endpoint});
         self->resolve(*url);
@@ -49,7 +47,7 @@ void TcpDial::start(std::string_view text) {
 }
 
 void TcpDial::abandon() {
-    const Transport::OnLink on_link = std::exchange(on_link_, nullptr);
+    const OnSocket on_socket = std::exchange(on_socket_, nullptr);
     release();
 }
 
@@ -60,7 +58,7 @@ void TcpDial::resolve(const Url& url) {
         asio::ip::resolver_base::numeric_service,
         [self = shared_from_this()](const asio::error_code& error,
                                     const asio::ip::tcp::resolver::results_type& results) {
-            if (!self->on_link_) return;
+            if (!self->on_socket_) return;
             if (error) return self->finish(make_error(error, Action::resolve));
             auto endpoints = endpoints_of(results);
             if (!endpoints) return self->finish(endpoints.error());
@@ -83,21 +81,21 @@ void TcpDial::try_next() {
 }
 
 void TcpDial::on_connect(const asio::error_code& error) {
-    if (!on_link_) return;
+    if (!on_socket_) return;
     const bool is_refused = !error && is_connected_to_itself(socket_);
     if (!error && !is_refused) {
-        return finish(make_tcp_link(std::move(socket_), endpoints_[next_index_ - 1], options_));
+        return finish(TcpAnswer{std::move(socket_), endpoints_[next_index_ - 1]});
     }
     if (next_index_ < endpoints_.size()) return try_next();
     const asio::error_code refused = asio::error::connection_refused;
     finish(make_error(is_refused ? refused : error, Action::connect));
 }
 
-void TcpDial::finish(Result<std::unique_ptr<Link>> result) {
-    const Transport::OnLink on_link = std::exchange(on_link_, nullptr);
-    if (!on_link) return;
+void TcpDial::finish(Result<TcpAnswer> result) {
+    const OnSocket on_socket = std::exchange(on_socket_, nullptr);
+    if (!on_socket) return;
     release();
-    on_link(std::move(result));
+    on_socket(std::move(result));
 }
 
 void TcpDial::release() {

@@ -11,19 +11,25 @@
 #include <asio/steady_timer.hpp>
 
 #include <cstddef>
+#include <functional>
 #include <memory>
-#include <string_view>
 
 namespace joinery::transport::detail {
+
+/// A connected socket and the address that answered, or the Error.
+struct TcpAnswer {
+    asio::ip::tcp::socket socket;
+    asio::ip::tcp::endpoint remote;
+};
+using OnSocket = std::function<void(Result<TcpAnswer>)>;
 
 /// Looks the host up, tries its addresses in order, and answers once.
 class TcpDial : public std::enable_shared_from_this<TcpDial> {
   public:
-    TcpDial(const asio::any_io_executor& executor,
-            const TcpOptions& options,
-            Transport::OnLink on_link);
+    TcpDial(const asio::any_io_executor& executor, const TcpOptions& options, OnSocket on_socket);
 
-    void start(std::string_view text);
+    /// Dials the host and port of @p url; where it is an Error, that is the answer.
+    void start(Result<Url> url);
     /// No callback comes after.
     void abandon();
 
@@ -32,14 +38,14 @@ class TcpDial : public std::enable_shared_from_this<TcpDial> {
     void connect_to(TcpEndpoints endpoints);
     void try_next();
     void on_connect(const asio::error_code& error);
-    void finish(Result<std::unique_ptr<Link>> result);
+    void finish(Result<TcpAnswer> result);
     void release();
 
     asio::ip::tcp::resolver resolver_;
     asio::ip::tcp::socket socket_;
     asio::steady_timer timer_;
     TcpOptions options_;
-    Transport::OnLink on_link_;  // empty once answered or abandoned
+    OnSocket on_socket_;  // empty once answered or abandoned
     TcpEndpoints endpoints_;
     std::size_t next_index_ = 0;
 };

@@ -1,7 +1,6 @@
 #include "transport/tcp_listener.h"
 
 #include "transport/asio_error.h"
-#include "transport/tcp_link.h"
 
 #include <asio/error.hpp>
 #include <asio/ip/v6_only.hpp>
@@ -12,11 +11,11 @@ namespace joinery::transport::detail {
 
 TcpAcceptor::TcpAcceptor(const asio::any_io_executor& executor,
                          const TcpOptions& options,
-                         Transport::OnLink on_link)
+                         OnSocket on_socket)
     : acceptor_(executor),
       retry_timer_(executor),
       options_(options),
-      on_link_(std::make_shared<const Transport::OnLink>(std::move(on_link))) {}
+      on_socket_(std::make_shared<const OnSocket>(std::move(on_socket))) {}
 
 Result<void> TcpAcceptor::bind(const asio::ip::tcp::endpoint& endpoint) {
     asio::error_code error;
@@ -41,14 +40,14 @@ void TcpAcceptor::accept_more() {
 }
 
 void TcpAcceptor::on_accept(const asio::error_code& error, asio::ip::tcp::socket socket) {
-    const auto on_link = on_link_;
-    if (!on_link) return;
+    const auto on_socket = on_socket_;
+    if (!on_socket) return;
     if (error) return on_accept_error(error);
     asio::error_code gone;
     const asio::ip::tcp::endpoint remote = socket.remote_endpoint(gone);
     // One that was reset while it waited is no link.
-    if (!gone) (*on_link)(make_tcp_link(std::move(socket), remote, options_));
-    if (on_link_) accept_more();
+    if (!gone) (*on_socket)(TcpAnswer{std::move(socket), remote});
+    if (on_socket_) accept_more();
 }
 
 void TcpAcceptor::on_accept_error(const asio::error_code& error) {
@@ -57,28 +56,28 @@ void TcpAcceptor::on_accept_error(const asio::error_code& error) {
     // would spin.
     retry_timer_.expires_after(options_.accept_retry_delay);
     retry_timer_.async_wait([self = shared_from_this()](const asio::error_code& cancelled) {
-        if (!cancelled && self->on_link_) self->accept_more();
+        if (!cancelled && self->on_socket_) self->accept_more();
     });
-    const auto on_link = on_link_;
-    (*on_link)(make_error(error, Action::accept));
+    const auto on_socket = on_socket_;
+    (*on_socket)(make_error(error, Action::accept));
 }
 
 void TcpAcceptor::stop() {
-    const auto on_link = std::exchange(on_link_, nullptr);
+    const auto on_socket = std::exchange(on_socket_, nullptr);
     asio::error_code ignored;  // The socket is gone either way.
     acceptor_.close(ignored);
     retry_timer_.cancel();
 }
 
-std::string TcpAcceptor::url() const {
+asio::ip::tcp::endpoint TcpAcceptor::endpoint() const {
     asio::error_code error;
     const asio::ip::tcp::endpoint endpoint = acceptor_.local_endpoint(error);
     JOINERY_ASSERT(!error);
-    return format_endpoint(endpoint);
+    return endpoint;
 }
 
-TcpListener::TcpListener(std::shared_ptr<TcpAcceptor> acceptor)
-    : acceptor_(std::move(acceptor)), url_(acceptor_->url()) {}
+TcpListener::TcpListener(std::shared_ptr<TcpAcceptor> acceptor, std::string url)
+    : acceptor_(std::move(acceptor)), url_(std::move(url)) {}
 
 TcpListener::~TcpListener() { acceptor_->stop(); }
 

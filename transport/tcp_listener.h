@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/link.h"
+#include "transport/tcp_dial.h"
 #include "transport/tcp_transport.h"
 
 #include <asio/any_io_executor.hpp>
@@ -15,18 +16,19 @@
 namespace joinery::transport::detail {
 
 /// The socket and its accept loop; shared by its pending handlers, so it outlives its TcpListener
-/// until the last of them has run.
+/// until the last of them has run. What is given to its callback is a connected socket, or the
+/// Error when the system could not take one.
 class TcpAcceptor : public std::enable_shared_from_this<TcpAcceptor> {
   public:
     TcpAcceptor(const asio::any_io_executor& executor,
                 const TcpOptions& options,
-                Transport::OnLink on_link);
+                OnSocket on_socket);
 
     Result<void> bind(const asio::ip::tcp::endpoint& endpoint);
     void accept_more();
     /// No callback comes after.
     void stop();
-    std::string url() const;
+    asio::ip::tcp::endpoint endpoint() const;
 
   private:
     void on_accept(const asio::error_code& error, asio::ip::tcp::socket socket);
@@ -36,13 +38,13 @@ class TcpAcceptor : public std::enable_shared_from_this<TcpAcceptor> {
     asio::steady_timer retry_timer_;
     TcpOptions options_;
     // Empty once stopped. Called under a copy of the pointer: the Listener may die inside.
-    std::shared_ptr<const Transport::OnLink> on_link_;
+    std::shared_ptr<const OnSocket> on_socket_;
 };
 
 /// The user's handle on a TcpAcceptor.
 class TcpListener final : public Listener {
   public:
-    explicit TcpListener(std::shared_ptr<TcpAcceptor> acceptor);
+    TcpListener(std::shared_ptr<TcpAcceptor> acceptor, std::string url);
     ~TcpListener() override;
     std::string url() const override;
 

@@ -1,8 +1,8 @@
 #include "transport/tcp_transport.h"
 
-#include "transport/asio_error.h"
 #include "transport/tcp_address.h"
 #include "transport/tcp_dial.h"
+#include "transport/tcp_link.h"
 #include "transport/tcp_listener.h"
 #include "transport/url.h"
 
@@ -13,6 +13,11 @@ namespace joinery::transport {
 
 namespace detail {
 namespace {
+
+Result<std::unique_ptr<Link>> make_link(Result<TcpAnswer> answer, const TcpOptions& options) {
+    if (!answer) return answer.error();
+    return make_tcp_link(std::move(answer->socket), answer->remote, options);
+}
 
 class TcpTransport final : public Transport {
   public:
@@ -25,8 +30,6 @@ class TcpTransport final : public Transport {
     void connect(std::string_view url, OnLink on_link) override;
 
   private:
-    Result<TcpEndpoints> resolve_now(const Url& url) const;
-
     asio::any_io_executor executor_;
     TcpOptions options_;
     std::vector<std::weak_ptr<TcpDial>> dials_;
@@ -38,30 +41,29 @@ TcpTransport::~TcpTransport() {
     }
 }
 
-Result<TcpEndpoints> TcpTransport::resolve_now(const Url& url) const {
-    if (const auto endpoint = literal_endpoint(url)) return TcpEndpoints{*endpoint};
-    asio::ip::tcp::resolver resolver(executor_);
-    asio::error_code error;
-    const auto results =
-        resolver.resolve(url.host, port_text(url), asio::ip::resolver_base::numeric_service, error);
-    if (error) return make_error(error, Action::resolve);
-    return endpoints_of(results);
-}
-
 Result<std::unique_ptr<Listener>> TcpTransport::listen(std::string_view text, OnLink on_link) {
     JOINERY_TRY(const Url url, parse_tcp_url(text));
-    JOINERY_TRY(const TcpEndpoints endpoints, resolve_now(url));
-    auto acceptor = std::make_shared<TcpAcceptor>(executor_, options_, std::move(on_link));
+    JOINERY_TRY(const TcpEndpoints endpoints, resolve_now(executor_, url));
+    const auto pass_on = [options = options_,
+                          on_link = std::move(on_link)](Result<TcpAnswer> answer) {
+        on_link(make_link(std::move(answer), options));
+    };
+    auto acceptor = std::make_shared<TcpAcceptor>(executor_, options_, pass_on);
     JOINERY_TRY_VOID(acceptor->bind(endpoints.front()));
     acceptor->accept_more();
-    return std::unique_ptr<Listener>(std::make_unique<TcpListener>(std::move(acceptor)));
+    return std::unique_ptr<Listener>(
+        std::make_unique<TcpListener>(acceptor, format_endpoint(acceptor->endpoint())));
 }
 
 void TcpTransport::connect(std::string_view url, OnLink on_link) {
     std::erase_if(dials_, [](const auto& dial) { return dial.expired(); });
-    auto dial = std::make_shared<TcpDial>(executor_, options_, std::move(on_link));
+    const auto pass_on = [options = options_,
+                          on_link = std::move(on_link)](Result<TcpAnswer> answer) {
+        on_link(make_link(std::move(answer), options));
+    };
+    auto dial = std::make_shared<TcpDial>(executor_, options_, pass_on);
     dials_.push_back(dial);
-    dial->start(url);
+    dial->start(parse_tcp_url(url));
 }
 
 }  // namespace
