@@ -38,7 +38,7 @@ LAYERS = {
     # Base types are what the public headers' signatures are made of.
     "tools": ({"base", "joinery", "tools"}, None),
     # The core is measured in memory, without the store that the public headers bring.
-    "bench": ({"base", "crdt", "session", "transport", "joinery", "bench"}, None),
+    "bench": ({"base", "crdt", "engine", "persist", "session", "transport", "joinery", "bench"}, None),
     "web": ({"base", "crdt", "session", "joinery", "web"}, set()),
 }
 LIBRARIES = ("lib/", "crdt/", "persist/", "transport/")

@@ -5,3 +5,4 @@
 
 // After the above.
 #include <asio/impl/src.hpp>
+#include <asio/ssl/impl/src.hpp>

@@ -4,8 +4,11 @@
 #pragma once
 
 #include "base/link.h"
+#include "support/certificate.h"
+#include "support/dice.h"
 #include "transport/memory_transport.h"
 #include "transport/tcp_transport.h"
+#include "transport/ws_transport.h"
 
 #include <asio/io_context.hpp>
 
@@ -48,26 +51,66 @@ class Rig {
     }
 };
 
-class TcpRig final : public Rig {
+/// A transport over sockets of loopback.
+class SocketRig : public Rig {
   public:
-    explicit TcpRig(const TcpOptions& options = {})
-        : transport_(make_tcp_transport(io_.get_executor(), options)) {}
+    explicit SocketRig(std::string scheme) : scheme_(std::move(scheme)) {}
 
     Transport& transport() override { return *transport_; }
     void destroy_transport() override { transport_.reset(); }
-    std::string listen_url() const override { return "tcp://127.0.0.1:0"; }
-    std::string refused_url() const override { return "tcp://127.0.0.1:1"; }
+    std::string listen_url() const override { return scheme_ + "://127.0.0.1:0"; }
+    std::string refused_url() const override { return scheme_ + "://127.0.0.1:1"; }
     bool step() override {
         if (io_.stopped()) io_.restart();
         return io_.run_one_until(end_) != 0;
     }
+    /// Runs a callback that is due; false if none is.
+    bool step_now() {
+        if (io_.stopped()) io_.restart();
+        return io_.poll_one() != 0;
+    }
     asio::io_context& io() { return io_; }
     bool is_late() const { return std::chrono::steady_clock::now() > end_; }
 
+  protected:
+    void set_transport(std::unique_ptr<Transport> transport) { transport_ = std::move(transport); }
+
   private:
+    const std::string scheme_;
     std::chrono::steady_clock::time_point end_ = std::chrono::steady_clock::now() + kDeadline;
     asio::io_context io_;
     std::unique_ptr<Transport> transport_;
+};
+
+class TcpRig final : public SocketRig {
+  public:
+    explicit TcpRig(const TcpOptions& options = {}) : SocketRig("tcp") {
+        set_transport(make_tcp_transport(io().get_executor(), options));
+    }
+};
+
+class WsRig final : public SocketRig {
+  public:
+    explicit WsRig(WsOptions options = {}) : SocketRig("ws") {
+        set_transport(make_ws_transport(io().get_executor(), random_, std::move(options)));
+    }
+
+  private:
+    joinery::test::SeededRandom random_{1};
+};
+
+class WssRig final : public SocketRig {
+  public:
+    explicit WssRig(WsOptions options = {}) : SocketRig("wss") {
+        options.certificate_file = certificate_.file();
+        options.key_file = certificate_.key_file();
+        options.authorities_file = certificate_.file();
+        set_transport(make_ws_transport(io().get_executor(), random_, std::move(options)));
+    }
+
+  private:
+    joinery::test::SeededRandom random_{1};
+    joinery::test::Certificate certificate_;
 };
 
 class MemoryRig final : public Rig {

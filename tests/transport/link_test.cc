@@ -71,7 +71,7 @@ class LinkTest : public testing::TestWithParam<std::pair<const char*, RigMaker>>
 
 TEST_P(LinkTest, KnowsItsScheme) {
     EXPECT_TRUE(rig->transport().accepts(rig->listen_url()));
-    EXPECT_FALSE(rig->transport().accepts("wss://host/"));
+    EXPECT_FALSE(rig->transport().accepts("other://host/"));
     EXPECT_FALSE(rig->transport().accepts(""));
 }
 
@@ -558,18 +558,27 @@ std::unique_ptr<Rig> make_tcp_rig(std::size_t queue_size_max) {
     return std::make_unique<TcpRig>(options);
 }
 
+template <class R>
+std::unique_ptr<Rig> make_websocket_rig(std::size_t queue_size_max) {
+    WsOptions options;
+    options.tcp.queue_size_max = queue_size_max;
+    return std::make_unique<R>(std::move(options));
+}
+
 std::unique_ptr<Rig> make_memory_rig(std::size_t queue_size_max) {
     MemoryOptions options;
     options.queue_size_max = queue_size_max;
     return std::make_unique<MemoryRig>(options);
 }
 
-INSTANTIATE_TEST_SUITE_P(Over,
-                         LinkTest,
-                         testing::Values(std::pair<const char*, RigMaker>("Tcp", make_tcp_rig),
-                                         std::pair<const char*, RigMaker>("Memory",
-                                                                          make_memory_rig)),
-                         [](const auto& made) { return std::string(made.param.first); });
+INSTANTIATE_TEST_SUITE_P(
+    Over,
+    LinkTest,
+    testing::Values(std::pair<const char*, RigMaker>("Tcp", make_tcp_rig),
+                    std::pair<const char*, RigMaker>("Memory", make_memory_rig),
+                    std::pair<const char*, RigMaker>("Ws", make_websocket_rig<WsRig>),
+                    std::pair<const char*, RigMaker>("Wss", make_websocket_rig<WssRig>)),
+    [](const auto& made) { return std::string(made.param.first); });
 
 }  // namespace
 }  // namespace joinery::transport::test

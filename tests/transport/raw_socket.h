@@ -58,6 +58,11 @@ class RawSocket {
                static_cast<ssize_t>(bytes.size());
     }
     bool send(std::string_view text) { return send(as_bytes(text)); }
+    /// Sends what the system takes at once; how much that was.
+    std::size_t send_now(ByteView bytes) {
+        const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        return sent > 0 ? static_cast<std::size_t>(sent) : 0;
+    }
     /// What has arrived, at most @p size bytes, without waiting.
     Bytes receive_now(std::size_t size) {
         Bytes bytes(size);
