@@ -33,7 +33,7 @@ LAYERS = {
     "persist": ({"base", "persist"}, {"lmdb", "sodium"}),
     "transport": ({"base", "transport"}, {"asio", "wslay", "http_parser", "openssl", "zlib"}),
     "lib/session": ({"base", "crdt", "session"}, {"sodium", "msgpack"}),
-    "lib/engine": (ENGINE_MAY, {"asio", "sodium", "msgpack", "nlohmann"}),
+    "lib/engine": (ENGINE_MAY, {"asio", "sodium", "msgpack", "nlohmann", "prometheus"}),
     "lib/include/joinery": (ENGINE_MAY, set()),
     # Base types are what the public headers' signatures are made of.
     "tools": ({"base", "joinery", "tools"}, None),

@@ -30,6 +30,12 @@ struct Common {
     std::shared_ptr<HeldLog> log = std::make_shared<HeldLog>();
 };
 
+/// How a command that makes links speaks WebSocket.
+struct WebSocketArguments {
+    WebSocketOptions options;
+    std::string token_file;
+};
+
 /// Exit statuses, as the contract says.
 inline constexpr int kDone = 0;
 inline constexpr int kFailed = 1;
@@ -64,14 +70,17 @@ struct SyncArguments {
     std::string url;
     std::vector<std::string> patterns;
     double timeout_s = 30;
+    WebSocketArguments websocket;
 };
 struct PeerArguments {
     std::vector<std::string> listen;
     std::vector<std::vector<std::string>> connect;  ///< The URLs of each peer.
     std::string name, config;
     std::vector<DeviceKey> allow;
+    WebSocketArguments websocket;
     bool is_open = false;
     bool discovers = false;
+    std::string http, metrics;  ///< ADDR:PORT each; empty: not served.
 };
 struct TrustArguments {
     enum class Verb : std::uint8_t { add, remove, list };

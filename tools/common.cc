@@ -90,6 +90,26 @@ std::optional<std::string> read_key(const std::string& text, DeviceKey& key) {
     return "'" + text + "' is no key: 64 hexadecimal digits, as `joinery id` prints them";
 }
 
+bool read_token(const std::string& name, std::string& token) {
+    if (name.empty()) return true;
+    const auto text = read_file(name);
+    if (!text) {
+        report(name, text.error());
+        return false;
+    }
+    namespace fs = std::filesystem;
+    std::error_code unknown;
+    const fs::perms others = fs::perms::group_all | fs::perms::others_all;
+    if ((fs::status(name, unknown).permissions() & others) != fs::perms::none && !unknown) {
+        report(name, "others of this machine may read the token; `chmod 600` makes it yours alone");
+        return false;
+    }
+    token = text->substr(0, text->find_last_not_of("\r\n") + 1);
+    if (!token.empty()) return true;
+    report(name, "there is no token in it");
+    return false;
+}
+
 Result<std::string> read_file(const std::string& name) {
     if (name == "-") {
         return std::string(std::istreambuf_iterator<char>(std::cin), {});

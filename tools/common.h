@@ -51,6 +51,10 @@ std::optional<std::string> read_key(const std::string& text, DeviceKey& key);
 /// Reads a whole file, or standard input for "-".
 Result<std::string> read_file(const std::string& name);
 
+/// Reads the one line of file @p name, which only its owner may read, into @p token; no name:
+/// nothing to do. False where it cannot be had, which has been printed then.
+bool read_token(const std::string& name, std::string& token);
+
 /// "2026-11-22T22:58:01.123Z".
 std::string format_time(WallTime time);
 

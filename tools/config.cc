@@ -24,6 +24,8 @@ const char* const kConfigHelp =
     "  allow = []                      # as --allow, each\n"
     "  open = false                    # as --open\n"
     "  callback_interval_ms = 0        # between two reports of what changed, at least\n"
+    "  http = \"\"                       # as --http\n"
+    "  metrics = \"\"                    # as --metrics\n"
     "  [storage]\n"
     "  flush_interval_ms = 4           # a change waits so long for its group commit\n"
     "  durable_first = false           # whether changes leave only once they are durable here\n"
@@ -43,7 +45,15 @@ const char* const kConfigHelp =
     "  group = \"239.255.77.77\"         # an IPv4 multicast address\n"
     "  port = 7717\n"
     "  interface = \"\"                  # the address of the one to use; without it, all\n"
-    "  interval_ms = 5000              # between two beacons at most";
+    "  interval_ms = 5000              # between two beacons at most\n"
+    "  [websocket]\n"
+    "  certificate_file = \"\"           # as --tls-cert\n"
+    "  key_file = \"\"                   # as --tls-key\n"
+    "  authorities_file = \"\"           # as --tls-ca\n"
+    "  hosts = []                      # as --host, each\n"
+    "  origins = []                    # as --origin, each\n"
+    "  token_file = \"\"                 # as --token-file\n"
+    "  files = \"\"                      # as --files";
 
 namespace {
 
@@ -68,6 +78,16 @@ Set text(std::string& to) {
         const auto value = node.value_exact<std::string>();
         if (!value) return "a text is wanted";
         to = *value;
+        return std::nullopt;
+    };
+}
+
+/// What the command line says stands.
+Set given_text(std::string& to) {
+    return [&to, is_given = !to.empty()](const toml::node& node) -> std::optional<std::string> {
+        std::string value;
+        if (auto wrong = text(value)(node)) return wrong;
+        if (!is_given) to = value;
         return std::nullopt;
     };
 }
@@ -156,6 +176,8 @@ class ConfigReader {
                        {"connect", lists(arguments.connect)},
                        {"allow", keys(arguments.allow)},
                        {"open", flag(arguments.is_open)},
+                       {"http", given_text(arguments.http)},
+                       {"metrics", given_text(arguments.metrics)},
                        {"callback_interval_ms",
                         time({0, Options::kIntervalMax.count()}, options.callback_interval)}};
         tables_["storage"] = {
@@ -181,6 +203,14 @@ class ConfigReader {
             {"interval_ms",
              time({DiscoverOptions::kIntervalMin.count(), DiscoverOptions::kIntervalMax.count()},
                   discover.interval)}};
+        WebSocketOptions& websocket = arguments.websocket.options;
+        tables_["websocket"] = {{"certificate_file", given_text(websocket.certificate_file)},
+                                {"key_file", given_text(websocket.key_file)},
+                                {"authorities_file", given_text(websocket.authorities_file)},
+                                {"hosts", list(websocket.hosts)},
+                                {"origins", list(websocket.origins)},
+                                {"token_file", given_text(arguments.websocket.token_file)},
+                                {"files", given_text(websocket.files)}};
         const Range patience{LinkOptions::kTimeMin.count(), LinkOptions::kTimeMax.count()};
         tables_["links"] = {
             {"handshake_time_ms", time(patience, links.handshake_time)},

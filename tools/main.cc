@@ -240,15 +240,17 @@ class CommandLine {
                              "Exchange documents with a peer until both have the same",
                              "tcp://127.0.0.1:7701 'ops/*'",
                              [this] { return run_sync(common_, sync_); });
-        sync->add_option("URL",
-                         sync_.url,
-                         "tcp://HOST:PORT of a running peer; with #KEY no other may answer")
+        sync->add_option(
+                "URL",
+                sync_.url,
+                "tcp://HOST:PORT, ws:// or wss:// of a running peer; with #KEY no other may answer")
             ->required();
         sync->add_option("PATTERN", sync_.patterns, "Documents, such as 'ops/*'; none: all");
         sync->add_option("--timeout", sync_.timeout_s, "Seconds to wait at most")
             ->type_name("S")
             ->check(seconds_error)
             ->default_val(30);
+        add_websocket(sync, sync_.websocket);
         CLI::App* peer = add("peer",
                              "Run until stopped, in step with other peers",
                              "--open --listen tcp://127.0.0.1:7701",
@@ -281,10 +283,55 @@ class CommandLine {
                        peer_.discovers,
                        "Find peers on the local network, and be found: tells everybody there this "
                        "store's key");
+        listen_websocket(peer);
         peer->add_option("--config", peer_.config, "A TOML file with these and more, see below")
             ->type_name("FILE");
         peer->footer(peer->get_footer() + "\n\n" + kConfigHelp);
         trusting();
+    }
+
+    /// What dialling needs.
+    static void add_websocket(CLI::App* command, WebSocketArguments& to) {
+        command
+            ->add_option("--tls-ca",
+                         to.options.authorities_file,
+                         "For wss: whose certificates to believe, in PEM, instead of the system's")
+            ->type_name("FILE");
+        command
+            ->add_option("--token-file",
+                         to.token_file,
+                         "A file whose one line pages have to show, and that is shown to others")
+            ->type_name("FILE");
+    }
+
+    void listen_websocket(CLI::App* peer) {
+        add_websocket(peer, peer_.websocket);
+        WebSocketOptions& options = peer_.websocket.options;
+        peer->add_option(
+                "--tls-cert",
+                options.certificate_file,
+                "For wss: this peer's certificate, in PEM, with those that lead to its root")
+            ->type_name("FILE");
+        peer->add_option("--tls-key", options.key_file, "For wss: the certificate's private key")
+            ->type_name("FILE");
+        peer->add_option("--host",
+                         options.hosts,
+                         "Let browsers reach this peer under this name, beside loopback's")
+            ->type_name("NAME");
+        peer->add_option("--origin",
+                         options.origins,
+                         "Let pages of this origin link, such as https://app.example")
+            ->type_name("ORIGIN");
+        peer->add_option("--http",
+                         peer_.http,
+                         "Accept WebSocket links here, and serve --files on the same port")
+            ->type_name("ADDR:PORT");
+        peer->add_option("--files", options.files, "The folder to serve with --http")
+            ->type_name("DIR");
+        peer->add_option("--metrics",
+                         peer_.metrics,
+                         "Serve metrics for Prometheus here, to this machine alone")
+            ->type_name("ADDR:PORT");
     }
 
     void trusting() {

@@ -84,6 +84,10 @@ std::function<std::optional<Access>(const LinkRequest&)> admission(const PeerArg
     };
 }
 
+bool options_are_tls(const PeerArguments& arguments) {
+    return !arguments.websocket.options.certificate_file.empty();
+}
+
 /// Says so where nobody can connect.
 void warn_if_closed(Peer& peer, const PeerArguments& arguments) {
     if (arguments.listen.empty() || arguments.is_open || !arguments.allow.empty()) return;
@@ -109,6 +113,8 @@ int run_peer(const Common& common, const PeerArguments& given) {
     Options options;
     if (!given.config.empty() && !read_config(given.config, arguments, options)) return kFailed;
     options.name = arguments.name;
+    options.websocket = arguments.websocket.options;
+    if (!read_token(arguments.websocket.token_file, options.websocket.token)) return kFailed;
     options.authorize = admission(arguments);
     if (arguments.discovers) options.discover.is_enabled = true;
     const auto peer = open_peer(at_once, true, std::move(options));
@@ -117,6 +123,18 @@ int run_peer(const Common& common, const PeerArguments& given) {
         const auto bound = peer->listen(url);
         if (!bound) return report(url, bound.error());
         say(common, "listening", *bound);
+    }
+    if (!arguments.http.empty()) {
+        const std::string scheme = options_are_tls(arguments) ? "wss://" : "ws://";
+        const auto bound = peer->listen(scheme + arguments.http);
+        if (!bound) return report("--http " + arguments.http, bound.error());
+        say(common, "listening", *bound);
+        say(common, "http", "http" + bound->substr(2));
+    }
+    if (!arguments.metrics.empty()) {
+        const auto bound = peer->serve_metrics(arguments.metrics);
+        if (!bound) return report("--metrics " + arguments.metrics, bound.error());
+        say(common, "metrics", *bound);
     }
     for (const std::vector<std::string>& urls : arguments.connect) {
         const auto done = peer->connect(urls);

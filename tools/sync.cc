@@ -17,7 +17,10 @@ int report_untaken(const std::string& url, const std::vector<std::string>& docum
 }  // namespace
 
 int run_sync(const Common& common, const SyncArguments& arguments) {
-    auto peer = open_peer(common, true);
+    Options options;
+    options.websocket = arguments.websocket.options;
+    if (!read_token(arguments.websocket.token_file, options.websocket.token)) return kFailed;
+    auto peer = open_peer(common, true, std::move(options));
     if (!peer) return kFailed;
     const auto timeout = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::duration<double>(arguments.timeout_s));

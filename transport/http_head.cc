@@ -146,6 +146,22 @@ Result<std::optional<std::size_t>> HttpHeadReader::take(ByteView bytes) {
     return std::optional<std::size_t>();
 }
 
+std::string write_reply(const HttpReply& reply, bool is_head) {
+    std::string out = "HTTP/1.1 " + std::to_string(reply.status) + " ";
+    out += http_reason(reply.status);
+    // Pages run what came with them, and speak to where they came from, alone.
+    out +=
+        "\r\nConnection: close\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff"
+        "\r\nCross-Origin-Resource-Policy: same-origin\r\nReferrer-Policy: no-referrer"
+        "\r\nContent-Security-Policy: default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; "
+        "style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self' ws: wss:; "
+        "frame-ancestors 'self'\r\nContent-Type: ";
+    out += reply.content_type + "\r\nContent-Length: " + std::to_string(reply.body.size()) +
+           "\r\n\r\n";
+    if (!is_head) out += reply.body;
+    return out;
+}
+
 std::string_view http_reason(unsigned status) noexcept {
     switch (status) {
         case 101: return "Switching Protocols";

@@ -62,7 +62,23 @@ class HttpHeadReader {
     std::unique_ptr<State> state_;
 };
 
-/// `GET` to `http`: 200 OK and so on, for people and logs.
+/// What a listener is asked besides a WebSocket: by GET or HEAD, by who passed its policy.
+struct HttpRequest {
+    std::string_view target;      ///< The path with its query, as it came.
+    bool is_of_loopback = false;  ///< Asked by a program of this machine.
+};
+
+/// What is answered to it.
+struct HttpReply {
+    unsigned status = 200;
+    std::string content_type{};
+    std::string body{};
+};
+
+/// The head and, unless it was asked by HEAD, the body of @p reply.
+std::string write_reply(const HttpReply& reply, bool is_head);
+
+/// "OK" for 200 and so on, for people and logs.
 std::string_view http_reason(unsigned status) noexcept;
 
 }  // namespace joinery::transport

@@ -16,6 +16,9 @@ namespace joinery::transport::detail {
 
 namespace {
 
+/// For the body of an answer to be taken.
+constexpr std::chrono::seconds kServeTime{60};
+
 Error transfer_error(const asio::error_code& code) {
     if (code.category() == asio::error::get_ssl_category()) {
         return fail(Errc::untrusted,
@@ -54,12 +57,7 @@ template <class Stream>
 void WsHandshake<Stream>::start() {
     asio::error_code ignored;  // A broken socket is found out by the first transfer.
     socket_of(*stream_).set_option(asio::ip::tcp::no_delay(true), ignored);
-    timer_.expires_after(options_.upgrade_time_limit);
-    timer_.async_wait([self = this->shared_from_this()](const asio::error_code& cancelled) {
-        if (cancelled || !self->stream_) return;
-        self->answer(fail(Errc::disconnected, "the other side made no WebSocket in time"));
-        self->close();  // Also one that was refused, and has not ended its side.
-    });
+    start_timer(options_.upgrade_time_limit);
     if constexpr (std::is_same_v<Stream, TlsStream>) {
         stream_->async_handshake(role(),
                                  [self = this->shared_from_this()](const asio::error_code& error) {
@@ -70,6 +68,23 @@ void WsHandshake<Stream>::start() {
     } else {
         begin();
     }
+}
+
+template <class Stream>
+void WsHandshake<Stream>::start_timer(std::chrono::milliseconds time) {
+    timer_.expires_after(time);
+    timer_.async_wait([self = this->shared_from_this()](const asio::error_code& cancelled) {
+        if (cancelled || !self->stream_) return;
+        self->answer(fail(Errc::disconnected, "the other side made no WebSocket in time"));
+        self->close();  // Also one that was refused, and has not ended its side.
+    });
+}
+
+template <class Stream>
+void WsHandshake<Stream>::serve(std::string text, std::chrono::milliseconds time) {
+    on_link_ = nullptr;
+    start_timer(time);
+    write(std::move(text), [this] { linger(); });
 }
 
 template <class Stream>
@@ -172,14 +187,34 @@ WsAccept<Stream>::WsAccept(std::unique_ptr<Stream> stream,
       remote_(std::move(remote)) {}
 
 template <class Stream>
-void WsAccept<Stream>::take_head(const HttpHead& head, ByteView rest) {
+std::string WsAccept<Stream>::local_host() {
     asio::error_code gone;
     const auto local = socket_of(this->stream()).local_endpoint(gone);
-    const std::string host = gone ? std::string() : local.address().to_string();
-    const WsAnswer reply = answer_upgrade(head, this->options().policy, host);
+    return gone ? std::string() : local.address().to_string();
+}
+
+template <class Stream>
+std::optional<HttpReply> WsAccept<Stream>::reply_to(const HttpHead& head) {
+    const auto& on_request = this->options().on_request;
+    const bool is_read = head.method == "GET" || head.method == "HEAD";
+    if (!on_request || !is_read || head.has_token("upgrade", "websocket")) return std::nullopt;
+    if (refuse_asker(head, this->options().policy, local_host())) return std::nullopt;
+    asio::error_code gone;
+    const auto remote = socket_of(this->stream()).remote_endpoint(gone);
+    return on_request({head.target, !gone && remote.address().is_loopback()});
+}
+
+template <class Stream>
+void WsAccept<Stream>::take_head(const HttpHead& head, ByteView rest) {
+    if (const auto served = reply_to(head)) {
+        return this->serve(write_reply(*served, head.method == "HEAD"), kServeTime);
+    }
+    const WsAnswer reply = answer_upgrade(head, this->options().policy, local_host());
     if (reply.status != 101) {
         this->write(write_answer(reply), [this] { this->linger(); });
-        return this->report(fail(errc_of(reply.status), "a request that makes no link"));
+        return this->report(
+            fail(errc_of(reply.status),
+                 "a request that is none for a WebSocket of Joinery, or may not be"));
     }
     Bytes first(rest.begin(), rest.end());
     this->write(write_answer(reply), [this, first = std::move(first)]() mutable {

@@ -13,8 +13,10 @@
 #include <asio/steady_timer.hpp>
 
 #include <array>
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace joinery::transport::detail {
@@ -55,6 +57,8 @@ class WsHandshake : public std::enable_shared_from_this<WsHandshake<Stream>> {
     void answer(Result<std::unique_ptr<Link>> result);
     /// Gives the Error; the stream is still to tell the other side.
     void report(const Error& error);
+    /// Gives nothing: what was asked for was no Link. It has @p time to take its answer.
+    void serve(std::string text, std::chrono::milliseconds time);
     bool is_over() const noexcept { return !on_link_; }
     std::unique_ptr<Stream> take_stream() { return std::move(stream_); }
     Stream& stream() noexcept { return *stream_; }
@@ -65,6 +69,7 @@ class WsHandshake : public std::enable_shared_from_this<WsHandshake<Stream>> {
     void write_more();
     void drop();
     void close();
+    void start_timer(std::chrono::milliseconds time);
 
     std::unique_ptr<Stream> stream_;
     asio::steady_timer timer_;
@@ -95,6 +100,10 @@ class WsAccept final : public WsHandshake<Stream> {
     asio::ssl::stream_base::handshake_type role() const override {
         return asio::ssl::stream_base::server;
     }
+    /// The address that was called.
+    std::string local_host();
+    /// What is answered to a request that is for no WebSocket, if anything is.
+    std::optional<HttpReply> reply_to(const HttpHead& head);
 
     std::string remote_;
 };

@@ -119,12 +119,14 @@ class WsArrivals : public std::enable_shared_from_this<WsArrivals> {
   private:
     template <class Stream>
     void start(std::unique_ptr<Stream> stream, const std::string& remote) {
+        // Counted until it is answered, or was for no Link.
+        const std::shared_ptr<void> counted(nullptr, [weak = weak_from_this()](void*) {
+            if (const auto self = weak.lock()) --self->count_;
+        });
         ++count_;
-        const auto answered = [weak = weak_from_this()](Result<std::unique_ptr<Link>> link) {
-            const auto self = weak.lock();
-            if (!self) return;
-            --self->count_;
-            self->on_link_(std::move(link));
+        const auto answered = [weak = weak_from_this(),
+                               counted](Result<std::unique_ptr<Link>> link) {
+            if (const auto self = weak.lock()) self->on_link_(std::move(link));
         };
         std::make_shared<WsAccept<Stream>>(std::move(stream), remote, random_, options_, answered)
             ->start();
@@ -135,7 +137,7 @@ class WsArrivals : public std::enable_shared_from_this<WsArrivals> {
     Random& random_;
     WsOptions options_;
     Transport::OnLink on_link_;
-    std::size_t count_ = 0;  // Of those that are not answered yet.
+    std::size_t count_ = 0;
 };
 
 class WsListener final : public Listener {

@@ -10,7 +10,9 @@
 #include <asio/any_io_executor.hpp>
 
 #include <chrono>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace joinery::transport {
@@ -29,6 +31,9 @@ struct WsOptions {
     std::string authorities_file{};
     /// For dialling: shown to who wants one.
     std::string token{};
+    /// Answers requests that are for no WebSocket; none: they are refused. On the transport's
+    /// executor; must not block for long.
+    std::function<std::optional<HttpReply>(const HttpRequest&)> on_request{};
     /// How long the other side may take for TLS and HTTP together.
     std::chrono::milliseconds upgrade_time_limit{5000};
     /// Connections that may be about it at once; those that come beyond are cut.

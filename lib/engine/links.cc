@@ -76,7 +76,7 @@ Result<std::string> Links::listen(std::string_view url) {
     Transport* transport = transport_for(url);
     if (transport == nullptr) return no_transport();
     JOINERY_TRY(auto listener, transport->listen(url, [this](Result<std::unique_ptr<Link>> link) {
-        if (!link) return log(LogLevel::warning, std::string(link.error().what));
+        if (!link) return not_made(link.error());
         arrived(*std::move(link));
     }));
     listeners_.push_back(std::move(listener));

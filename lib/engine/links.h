@@ -32,6 +32,7 @@ class Links {
     struct LinkMetrics {
         std::uint64_t arrived_count = 0;      ///< Links that others dialled.
         std::uint64_t turned_away_count = 0;  ///< Whose key is not let in, or not any more.
+        ErrorCounts not_made;                 ///< Connections that came and made no link.
         ErrorCounts ended;
         Durations round_trips;
     };
@@ -185,6 +186,8 @@ class Links {
     void dial(const Handle& connection);
     /// Too many links arrive: counts it, and says so once a second at most.
     void cut_arrival(std::string_view what);
+    /// Somebody came and did not get as far as a link.
+    void not_made(const Error& error);
     void attach(const Handle& connection, std::unique_ptr<Link> link);
     void admit(const Handle& connection, const session::ChannelPeer& peer);
     /// The link to @p run that is up and kept; another one than @p except.
@@ -231,6 +234,9 @@ class Links {
     std::optional<MonotonicTime> last_dial_;
     Strand::Timer turn_timer_;
     RateLimit arrivals_;
+    /// Says so at most once a second: anybody may bring it about as often as he likes.
+    void log_at_times(std::optional<MonotonicTime>& last, const std::string& what);
+    std::optional<MonotonicTime> last_not_made_log_;
     std::optional<MonotonicTime> last_cut_log_;
     std::uint64_t cut_count_ = 0;
     Strand::Timer ticker_;

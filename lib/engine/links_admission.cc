@@ -46,10 +46,19 @@ void Links::arrived(std::unique_ptr<Link> link) {
 
 void Links::cut_arrival(std::string_view what) {
     ++cut_count_;
+    log_at_times(last_cut_log_, std::string(what) + ", " + std::to_string(cut_count_) + " so far");
+}
+
+void Links::not_made(const Error& error) {
+    metrics_.not_made.note(error.code);
+    log_at_times(last_not_made_log_, "a connection made no link: " + std::string(error.what));
+}
+
+void Links::log_at_times(std::optional<MonotonicTime>& last, const std::string& what) {
     const MonotonicTime now = clock_.monotonic_now();
-    if (last_cut_log_ && now - *last_cut_log_ < std::chrono::seconds(1)) return;
-    last_cut_log_ = now;
-    log(LogLevel::warning, std::string(what) + ", " + std::to_string(cut_count_) + " so far");
+    if (last && now - *last < std::chrono::seconds(1)) return;
+    last = now;
+    log(LogLevel::warning, what);
 }
 
 void Links::admit(const Handle& connection, const session::ChannelPeer& peer) {

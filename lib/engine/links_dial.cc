@@ -27,7 +27,8 @@ Result<std::optional<DeviceKey>> key_behind(std::string_view url) {
 }  // namespace
 
 Error Links::no_transport() {
-    return fail(Errc::unsupported, "no transport for that URL; this version speaks tcp://");
+    return fail(Errc::unsupported,
+                "no transport for that URL; this version speaks tcp://, ws:// and wss://");
 }
 
 Result<std::vector<Links::Target>> Links::read_targets(std::vector<std::string> urls) {

@@ -89,6 +89,9 @@ void Links::add_metrics(std::vector<Metric>& out) const {
     add("joinery_links_turned_away_total",
         "Links whose key was not let in, or not any more.",
         metrics_.turned_away_count);
+    metrics_.not_made.add_to(out,
+                             "joinery_connections_refused_total",
+                             "Connections that came and made no link, by error.");
     metrics_.ended.add_to(
         out, "joinery_links_ended_total", "Links that ended otherwise than cleanly, by error.");
     out.push_back(metrics_.round_trips.metric("joinery_round_trip_seconds",

@@ -2,6 +2,7 @@
 
 #include "transport/multicast.h"
 
+#include <algorithm>
 #include <chrono>
 
 namespace joinery {
@@ -41,6 +42,31 @@ Result<void> check_discover(const DiscoverOptions& discover) {
     return transport::check_multicast({discover.group, discover.port, discover.interface_address});
 }
 
+bool is_token_char(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+           c == '_' || c == '.';
+}
+
+Result<void> check_websocket(const WebSocketOptions& websocket) {
+    for (const auto* list : {&websocket.hosts, &websocket.origins}) {
+        if (list->size() > WebSocketOptions::kEntriesMax) {
+            return fail(Errc::over_limit, "websocket.hosts and .origins have at most 64 entries");
+        }
+        for (const std::string& entry : *list) {
+            if (entry.empty() || entry.size() > WebSocketOptions::kEntrySizeMax) {
+                return fail(Errc::over_limit, "a name or origin of websocket has 1 to 256 bytes");
+            }
+        }
+    }
+    if (websocket.token.size() > WebSocketOptions::kTokenSizeMax) {
+        return fail(Errc::over_limit, "websocket.token has at most 128 bytes");
+    }
+    if (!std::ranges::all_of(websocket.token, is_token_char)) {
+        return fail(Errc::malformed, "websocket.token has letters, digits, '-', '_' and '.' alone");
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<void> check_options(const Options& options) {
@@ -75,6 +101,7 @@ Result<void> check_options(const Options& options) {
         return refuse("retry_delay_min is from 10 ms to retry_delay_max");
     }
     JOINERY_TRY_VOID(check_rates(links));
+    JOINERY_TRY_VOID(check_websocket(options.websocket));
     return check_discover(options.discover);
 }
 

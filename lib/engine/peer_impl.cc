@@ -2,11 +2,14 @@
 #include "engine/engine.h"
 #include "engine/frame_thread.h"
 #include "engine/options.h"
+#include "engine/static_files.h"
 #include "engine/task_thread.h"
 #include "engine/trust.h"
 #include "joinery/peer.h"
 #include "transport/multicast.h"
 #include "transport/tcp_transport.h"
+#include "transport/url.h"
+#include "transport/ws_transport.h"
 
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
@@ -28,7 +31,10 @@ class PeerImpl : public Peer {
     ~PeerImpl() override {
         if (!engine_) return;
         engine_->core().close_outboxes();
-        strand_.post([this] { engine_->close(); });
+        strand_.post([this] {
+            metrics_listeners_.clear();
+            engine_->close();
+        });
         work_.reset();
         io_thread_.join();
         // What cannot be stored now is lost: the app was told of it by the log.
@@ -55,6 +61,8 @@ class PeerImpl : public Peer {
         }
         std::vector<std::unique_ptr<Transport>> transports;
         transports.push_back(transport::make_tcp_transport(io_.get_executor()));
+        transports.push_back(transport::make_ws_transport(
+            io_.get_executor(), *options.random, websocket_options(options.websocket)));
         std::unique_ptr<DatagramGroup> group;
         if (options.discover.is_enabled) {
             group = transport::make_multicast_group(io_.get_executor(),
@@ -164,7 +172,52 @@ class PeerImpl : public Peer {
         return on_io<std::vector<Metric>>([&] { return engine_->metrics(); });
     }
 
+    Result<std::string> serve_metrics(std::string_view address) override {
+        const std::string url = "ws://" + std::string(address);
+        JOINERY_TRY(const auto parts, transport::parse_url(url));
+        if (!parts.port || !parts.path.empty() || !transport::is_loopback(parts.host)) {
+            return fail(Errc::malformed, "metrics are served at an ADDRESS:PORT of loopback alone");
+        }
+        return on_io<Result<std::string>>([&] { return listen_for_metrics(url); });
+    }
+
   private:
+    Result<std::string> listen_for_metrics(const std::string& url) {
+        transport::WsOptions options;
+        options.on_request =
+            [this](const transport::HttpRequest& request) -> std::optional<transport::HttpReply> {
+            if (!request.is_of_loopback || request.target != "/metrics") {
+                return transport::HttpReply{404, "text/plain", "metrics are at /metrics\n"};
+            }
+            return transport::HttpReply{
+                200, "text/plain; version=0.0.4; charset=utf-8", metrics_text(engine_->metrics())};
+        };
+        const auto transport =
+            transport::make_ws_transport(io_.get_executor(), system_random(), std::move(options));
+        // Whoever wants a link here is at the wrong port: it ends as it comes.
+        JOINERY_TRY(auto listener, transport->listen(url, [](auto) {}));
+        metrics_listeners_.push_back(std::move(listener));
+        std::string bound = metrics_listeners_.back()->url();
+        return "http" + bound.substr(bound.find(':')) + "metrics";
+    }
+
+    /// For the links' transport.
+    static transport::WsOptions websocket_options(const WebSocketOptions& own) {
+        transport::WsOptions out;
+        out.policy.hosts = own.hosts;
+        out.policy.origins = own.origins;
+        out.policy.token = out.token = own.token;
+        out.certificate_file = own.certificate_file;
+        out.key_file = own.key_file;
+        out.authorities_file = own.authorities_file;
+        if (!own.files.empty()) {
+            out.on_request = [files = own.files](const transport::HttpRequest& request) {
+                return std::optional(serve_file(files, request.target));
+            };
+        }
+        return out;
+    }
+
     /// Runs @p body on the io thread and waits for its answer.
     template <class T, class Body>
     T on_io(Body&& body) {
@@ -178,6 +231,7 @@ class PeerImpl : public Peer {
     asio::io_context io_{1};
     asio::executor_work_guard<asio::io_context::executor_type> work_;
     AsioStrand strand_{io_};
+    std::vector<std::unique_ptr<Listener>> metrics_listeners_;  // On the io thread.
     std::unique_ptr<FrameThread> callbacks_;
     std::unique_ptr<TaskThread> snapshots_;
     std::unique_ptr<TaskThread> writer_thread_;

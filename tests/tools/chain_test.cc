@@ -1,7 +1,9 @@
 // Three peers in a row: what one end writes reaches the other through the middle, which is killed.
 
+#include "support/certificate.h"
 #include "tests/tools/contract.h"
 
+#include <algorithm>
 #include <csignal>
 #include <memory>
 
@@ -10,11 +12,9 @@ namespace {
 
 class ChainTest : public ContractTest {
   protected:
-    std::unique_ptr<Running> serve(const std::string& store,
-                                   const std::string& listen,
-                                   const std::string& connect = {}) const {
-        Arguments arguments{"--store", path(store), "peer", "--open", "--listen", listen};
-        if (!connect.empty()) arguments.insert(arguments.end(), {"--connect", connect});
+    std::unique_ptr<Running> serve(const std::string& store, const Arguments& how) const {
+        Arguments arguments{"--store", path(store), "peer", "--open"};
+        arguments.insert(arguments.end(), how.begin(), how.end());
         return std::make_unique<Running>(arguments);
     }
     void count_at_both_ends(int times) {
@@ -24,40 +24,73 @@ class ChainTest : public ContractTest {
             made_ += 2;
         }
     }
-    bool have_all() const {
-        for (const char* store : {"left", "middle", "right"}) {
-            if (on(store, {"show", "d", "/n"}).out != std::to_string(made_) + "\n") return false;
-        }
-        return true;
+    bool have_all(const Arguments& stores) const {
+        return std::ranges::all_of(stores, [&](const std::string& store) {
+            return on(store, {"show", "d", "/n"}).out == std::to_string(made_) + "\n";
+        });
+    }
+    std::string digest_at(const std::string& store) const {
+        return Json::parse(output(store, {"ls", "--json"})).at(0).at("digest").get<std::string>();
+    }
+    void expect_equal(const Arguments& stores) const {
+        // Each try starts a program for each; links come back within seconds.
+        bool is_equal = false;
+        for (int i = 0; i < 2000 && !is_equal; ++i)
+            is_equal = have_all(stores);
+        EXPECT_TRUE(is_equal);
+        for (const std::string& store : stores)
+            EXPECT_EQ(digest_at(store), digest_at("left")) << store;
     }
 
     int made_ = 0;
 };
 
 TEST_F(ChainTest, BothEndsHaveAllThoughTheMiddleIsKilledWhileTheyWrite) {
-    const auto left = serve("left", "tcp://127.0.0.1:0");
+    const auto left = serve("left", {"--listen", "tcp://127.0.0.1:0"});
     const std::string left_url = left->wait_for("listening ");
-    auto middle = serve("middle", "tcp://127.0.0.1:0", left_url);
+    auto middle = serve("middle", {"--listen", "tcp://127.0.0.1:0", "--connect", left_url});
     const std::string middle_url = middle->wait_for("listening ");
-    const auto right = serve("right", "tcp://127.0.0.1:0", middle_url);
+    const auto right = serve("right", {"--listen", "tcp://127.0.0.1:0", "--connect", middle_url});
     right->wait_for("key ");
     for (int round = 0; round < 3; ++round) {
         count_at_both_ends(2);
         EXPECT_EQ(middle->end(SIGKILL), 128 + SIGKILL);
         count_at_both_ends(2);
-        middle = serve("middle", middle_url, left_url);
+        middle = serve("middle", {"--listen", middle_url, "--connect", left_url});
         middle->wait_for("key ");
     }
-    // Each try starts three programs; links come back within seconds.
-    bool is_equal = false;
-    for (int i = 0; i < 2000 && !is_equal; ++i)
-        is_equal = have_all();
-    EXPECT_TRUE(is_equal);
-    const std::string digest =
-        Json::parse(output("left", {"ls", "--json"})).at(0).at("digest").get<std::string>();
-    for (const char* store : {"middle", "right"}) {
-        EXPECT_EQ(Json::parse(output(store, {"ls", "--json"})).at(0).at("digest"), digest) << store;
+    expect_equal({"left", "middle", "right"});
+}
+
+TEST_F(ChainTest, SoTheyDoOverTlsTcpAndAPlainWebSocket) {
+    const test::Certificate certificate;
+    const auto left = serve("left",
+                            {"--listen",
+                             "wss://127.0.0.1:0/sync",
+                             "--tls-cert",
+                             certificate.file(),
+                             "--tls-key",
+                             certificate.key_file()});
+    const std::string left_url = left->wait_for("listening ");
+    EXPECT_TRUE(left_url.starts_with("wss://127.0.0.1:"));
+    const Arguments to_left{"--connect", left_url, "--tls-ca", certificate.file(), "--listen"};
+    const auto with = [](Arguments arguments, const std::string& last) {
+        arguments.push_back(last);
+        return arguments;
+    };
+    auto middle = serve("middle", with(to_left, "tcp://127.0.0.1:0"));
+    const std::string middle_url = middle->wait_for("listening ");
+    const auto next = serve("next", {"--connect", middle_url, "--listen", "ws://127.0.0.1:0"});
+    const auto right = serve("right", {"--connect", next->wait_for("listening ")});
+    right->wait_for("key ");
+    for (int round = 0; round < 2; ++round) {
+        count_at_both_ends(2);
+        EXPECT_EQ(middle->end(SIGKILL), 128 + SIGKILL);
+        count_at_both_ends(2);
+        middle = serve("middle", with(to_left, middle_url));
+        middle->wait_for("key ");
     }
+    expect_equal({"left", "middle", "next", "right"});
 }
 
 }  // namespace

@@ -107,10 +107,10 @@ TEST_F(ContractTest, WhatFailsSaysWhereAndLeavesEverythingAsItWas) {
     refused({"import", d, "-"}, "a document is a JSON object", "[1]");
     refused({"sync", "tcp://127.0.0.1:1"}, "nothing listens");
     refused({"sync", "tcp://127.0.0.1:1#abc"}, "64 hexadecimal digits");
-    refused({"sync", "http://127.0.0.1:1"}, "this version speaks tcp://");
+    refused({"sync", "http://127.0.0.1:1"}, "this version speaks tcp://, ws:// and wss://");
     refused({"sync", "tcp://127.0.0.1"}, "port");
     refused({"peer", "--listen", "tcp://192.0.2.1:0"}, "192.0.2.1");
-    refused({"peer", "--connect", "ws://127.0.0.1:1"}, "this version speaks tcp://");
+    refused({"peer", "--connect", "nats://127.0.0.1:1"}, "this version speaks tcp://");
     refused({"peer", "--name", std::string(65, 'n')}, "at most 64 bytes");
     refused({"restore", path("nothing")}, "no backup");
     refused({"backup", path("s")}, "not empty");

@@ -36,4 +36,7 @@ struct Metric {
     std::uint64_t count = 0;  ///< How often it did.
 };
 
+/// @p metrics as Prometheus reads them (text format 0.0.4).
+std::string metrics_text(const std::vector<Metric>& metrics);
+
 }  // namespace joinery

@@ -123,6 +123,28 @@ struct DiscoverOptions {
     std::chrono::milliseconds interval{5000};
 };
 
+/// How a peer speaks WebSocket, for browsers and through proxies: docs/websocket.md.
+struct WebSocketOptions {
+    /// Entries of a list, and bytes of an entry and of the token.
+    static constexpr std::size_t kEntriesMax = 64, kEntrySizeMax = 256, kTokenSizeMax = 128;
+
+    /// For listening at wss: files in PEM, a certificate with those that lead to its root, and its
+    /// private key.
+    std::string certificate_file{}, key_file{};
+    /// For dialling wss: a file in PEM of whom to believe; empty: those whom the system believes.
+    std::string authorities_file{};
+    /// Names, beside loopback's and the address itself, under which browsers may reach this peer.
+    std::vector<std::string> hosts{};
+    /// Pages, as `https://app.example`, that may link to this peer, beside those that it serves.
+    std::vector<std::string> origins{};
+    /// What a page has to show to link, in letters, digits, '-', '_' and '.'; empty: nothing. Also
+    /// shown to others when dialling. It keeps strangers' pages from a peer that lets every key in.
+    std::string token{};
+    /// A folder whose files are served at the port of each ws and wss URL that is listened at;
+    /// empty: none is.
+    std::string files{};
+};
+
 struct Options {
     /// Bytes of a name.
     static constexpr std::size_t kNameSizeMax = 64;
@@ -146,6 +168,7 @@ struct Options {
     std::chrono::milliseconds poll_interval{200};
     LinkOptions links;
     DiscoverOptions discover;
+    WebSocketOptions websocket;
     /// Between two runs of the app's callbacks at least, up to a minute: what changes meanwhile is
     /// told by one (Document::observe). 16 ms is about a frame of a screen; 0: each as soon as it
     /// can be. Longer spares work, and shows what others do later. Not used with an executor.
@@ -250,7 +273,8 @@ class Peer {
     virtual Result<void> flush() = 0;
 
     /// Accepts links at @p url (tcp://127.0.0.1:0 picks a port, tcp://0.0.0.0:7700 takes links of
-    /// other machines); the URL really bound. Who may come in: Options::authorize.
+    /// other machines; ws://ADDRESS:PORT/PATH and wss:// likewise, see Options::websocket); the URL
+    /// really bound. Who may come in: Options::authorize.
     virtual Result<std::string> listen(std::string_view url) = 0;
     /// Keeps a link to @p url, dialling again when it breaks. `unsupported` for an unknown scheme.
     /// With `#KEY` at its end, 64 hexadecimal digits, nobody else may answer there; `malformed` for
@@ -285,6 +309,10 @@ class Peer {
     virtual PeerStatus status() = 0;
     /// What the peer has counted since it was opened, by name. Costs a walk over its links.
     virtual std::vector<Metric> metrics() = 0;
+    /// Answers `GET /metrics` at @p address, ADDRESS:PORT of loopback, with what metrics() counts,
+    /// as Prometheus reads it, to programs of this machine; the URL. `malformed` for another
+    /// address, `io` for one that is in use.
+    virtual Result<std::string> serve_metrics(std::string_view address) = 0;
     /// When the store took which incarnation, and why, oldest first: each is a fresh actor.
     virtual Result<std::vector<IncarnationChange>> incarnations() = 0;
 
