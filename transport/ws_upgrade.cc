@@ -40,12 +40,15 @@ std::string_view host_of(std::string_view authority) {
     return authority.substr(0, authority.find(':'));
 }
 
-bool is_equal_in_any_case(std::string_view a, std::string_view b) {
-    const auto lower = [](char c) {
-        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    };
-    return std::ranges::equal(a, b, {}, lower, lower);
+std::string lower(std::string_view text) {
+    std::string out(text);
+    for (char& c : out) {
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    }
+    return out;
 }
+
+bool is_equal_in_any_case(std::string_view a, std::string_view b) { return lower(a) == lower(b); }
 
 bool has(const std::vector<std::string>& list, std::string_view text) {
     return std::ranges::any_of(
@@ -53,7 +56,8 @@ bool has(const std::vector<std::string>& list, std::string_view text) {
 }
 
 bool is_host_allowed(std::string_view host, const WsPolicy& policy, std::string_view local_host) {
-    return is_loopback(host) || is_equal_in_any_case(host, local_host) || has(policy.hosts, host);
+    return is_loopback(lower(host)) || is_equal_in_any_case(host, local_host) ||
+           has(policy.hosts, host);
 }
 
 /// Of the same name and port as what was asked for.

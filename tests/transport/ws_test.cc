@@ -82,7 +82,17 @@ TEST(WsUpgrade, PagesOfElsewhereComeInOnlyByName) {
     EXPECT_EQ(of("[::1]:8080", "http://[::1]:8080"), 101U);
     EXPECT_EQ(of("127.0.0.1:8080", "http://127.0.0.1:8081"), 403U);
     EXPECT_EQ(of("127.0.0.1:8080", "https://evil.example"), 403U);
-    EXPECT_EQ(of("127.0.0.1:8080", "null"), 403U);
+    for (const char* const origin : {"null",
+                                     "http://127.0.0.1.evil.example",
+                                     "http://127.0.0.1.evil.example:8080",
+                                     "http://localhost:8080",
+                                     "http://[::1]:8080",
+                                     "http://127.0.0.1",
+                                     "127.0.0.1:8080",
+                                     "http://evil.example/127.0.0.1:8080"}) {
+        EXPECT_EQ(of("127.0.0.1:8080", origin), 403U) << origin;  // C.7, 19 and 20
+    }
+    EXPECT_EQ(of("LOCALHOST:8080", "http://LocalHost:8080"), 101U);
     // A name of elsewhere that leads here (DNS rebinding), with its own page.
     EXPECT_EQ(of("evil.example", "http://evil.example"), 403U);
     EXPECT_EQ(status_of(request({{"Host", "evil.example"}})), 403U);
@@ -110,6 +120,17 @@ TEST(WsUpgrade, ABrowserShowsItsToken) {
     EXPECT_EQ(with("joinery.1, joinery.token.5eed0", own), 401U);
     EXPECT_EQ(with("joinery.1, joinery.token.5eed", own), 101U);
     EXPECT_EQ(with("joinery.token.5eed,joinery.1", own), 101U);
+    // C.7, 22: absent, empty, cut, one bit off, in the query.
+    for (const char* const protocols : {"joinery.1, joinery.token.",
+                                        "joinery.1, joinery.token.5ee",
+                                        "joinery.1, joinery.token.5eeD",
+                                        "joinery.1, joinery.token.5eed.",
+                                        "joinery.1, token.5eed",
+                                        "joinery.1, 5eed"}) {
+        EXPECT_EQ(with(protocols, own), 401U) << protocols;
+    }
+    EXPECT_EQ(status_of(request({{"Origin", own}}, "GET /?joinery.token.5eed HTTP/1.1"), policy),
+              401U);
     // Without the protocol itself the token is for nothing.
     EXPECT_EQ(with("joinery.token.5eed", own), 400U);
     EXPECT_EQ(status_of(request(), policy), 101U);  // No browser: its key is asked for inside.
@@ -312,6 +333,22 @@ TEST_F(WsServer, FragmentsMakeOneMessageWithAPingBetween) {
         "\x8a\x0d"
         "are you there";
     EXPECT_NE(receive_until(pong).find(pong), std::string::npos);
+}
+
+TEST_F(WsServer, AMessageInManyEmptyPartsIsOne) {  // C.7, 17
+    upgrade();
+    Bytes frames = frame(0x02, "");
+    const Bytes empty = frame(0x00, "");
+    for (int i = 0; i < 100'000; ++i)
+        frames.insert(frames.end(), empty.begin(), empty.end());
+    const Bytes last = frame(0x80, "all");
+    frames.insert(frames.end(), last.begin(), last.end());
+    for (std::size_t sent = 0; sent < frames.size();) {
+        sent += socket_.send_now(ByteView(frames).subspan(sent));
+        rig_->step_now();
+    }
+    ASSERT_TRUE(rig_->run_until([&] { return user_.received.size() == 1; }));
+    EXPECT_EQ(received(), std::vector<std::string>{"all"});
 }
 
 TEST_F(WsServer, WhatComesWithTheRequestIsHeard) {
