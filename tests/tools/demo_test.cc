@@ -37,6 +37,10 @@ TEST_F(DemoTest, EndsWithEqualDigestsAndLeavesNothingBehind) {
         EXPECT_GT(peer.at("latency").at("p50_ms").get<double>(), 0.0);
         // Three, and the one that the killed peer goes on as.
         EXPECT_EQ(peer.at("actors").get<int>(), 4);
+        EXPECT_EQ(peer.at("unacknowledged").get<int>(), 0);
+        EXPECT_GT(peer.at("acknowledged_us").get<int>(), 0);
+        EXPECT_EQ(peer.at("links").get<std::string>(),
+                  peer.at("name") == "wall" ? "2 online" : "1 online");
     }
     EXPECT_EQ(said.at("peers").size(), 3U);
     EXPECT_EQ(digests.size(), 1U);

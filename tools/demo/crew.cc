@@ -123,7 +123,10 @@ Result<void> CrewMember::start() {
         process_ = -1;
         return fail(Errc::io, "the process of a peer did not start");
     }
-    JOINERY_TRY(url_, next_line());
+    JOINERY_TRY(const std::string urls, next_line());
+    const std::size_t space = std::min(urls.find(' '), urls.size());
+    url_ = urls.substr(0, space);
+    websocket_url_ = urls.substr(std::min(space + 1, urls.size()));
     return {};
 }
 

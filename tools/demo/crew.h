@@ -57,7 +57,9 @@ class CrewMember {
 
     const std::string& name() const noexcept { return name_; }
     const std::string& store() const noexcept { return store_; }
+    /// Where it listens: over TCP, and by WebSocket.
     const std::string& url() const noexcept { return url_; }
+    const std::string& websocket_url() const noexcept { return websocket_url_; }
     /// The Error text of the latest refused command.
     const std::string& complaint() const noexcept { return complaint_; }
 
@@ -65,7 +67,7 @@ class CrewMember {
     Result<std::string> read_line();
     void close_pipes();
 
-    std::string name_, store_, url_, complaint_;
+    std::string name_, store_, url_, websocket_url_, complaint_;
     pid_t process_ = -1;
     int to_ = -1, from_ = -1;
     std::string buffer_;

@@ -69,7 +69,7 @@ int run_demo(const Common& common, const DemoArguments& arguments) {
     Screen screen(common.json);
     Story story(arguments, *dashboard, folder.path(), screen);
     screen.line("joinery demo: " + std::to_string(arguments.peer_count) +
-                " peers, each a process with a store of its own, linked by TCP on this machine.");
+                " peers, each a process with a store of its own, linked by TCP and WebSocket.");
     screen.line(story.subject(arguments.dashboard.empty() ? "OpenTelemetry Demo, Apache-2.0"
                                                           : arguments.dashboard));
     screen.line();

@@ -6,10 +6,14 @@
 #include "tools/common.h"
 #include "tools/demo/crew.h"
 
+#include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <iostream>
 #include <map>
 #include <mutex>
+#include <utility>
+#include <vector>
 
 namespace joinery::tools {
 namespace {
@@ -24,8 +28,12 @@ class DemoPeer {
     int run() {
         const auto url = peer_.listen("tcp://127.0.0.1:0");
         if (!url) return report("listen", url.error());
+        const auto websocket = peer_.listen("ws://127.0.0.1:0");
+        if (!websocket) return report("listen", websocket.error());
         watch_ = document_.observe("", [this](const Event& event) { tell(event); });
-        say(*url);
+        outbox_watch_ =
+            document_.observe_outbox([this](const OutboxStatus&) { note_acknowledged(); });
+        say(*url + " " + *websocket);
         std::string line;
         while (std::getline(std::cin, line)) {
             const auto answer = obey(line);
@@ -92,7 +100,44 @@ class DemoPeer {
             return fail(Errc::malformed, "unknown command");
         };
         JOINERY_TRY(const Receipt receipt, document_.transact(body));
+        if (receipt.changed) {
+            const std::lock_guard lock(mutex_);
+            awaited_.emplace_back(start, receipt);
+        }
         return std::to_string(start.count()) + (receipt.changed ? " changed" : " same");
+    }
+
+    /// On the peer's callback thread: which edits another device has durable by now.
+    void note_acknowledged() {
+        const SharedTime now = shared_now();
+        const std::lock_guard lock(mutex_);
+        std::erase_if(awaited_, [&](const auto& edit) {
+            const auto status = edit.second.status();
+            if (!status || status->state != ChangeState::acknowledged) return false;
+            acknowledged_ms_.push_back(
+                std::chrono::duration<double, std::milli>(now - edit.first).count());
+            return true;
+        });
+    }
+
+    /// "2 online, 1 offline".
+    static std::string states_of(const std::vector<LinkStatus>& links) {
+        std::map<LinkState, std::size_t> counts;
+        for (const LinkStatus& link : links)
+            ++counts[link.state];
+        std::string text;
+        for (const auto& [state, count] : counts) {
+            text += text.empty() ? "" : ", ";
+            text += std::to_string(count) + " " + std::string(link_state_name(state));
+        }
+        return text.empty() ? "none" : text;
+    }
+
+    double acknowledged_p50() {
+        const std::lock_guard lock(mutex_);
+        if (acknowledged_ms_.empty()) return 0;
+        std::ranges::sort(acknowledged_ms_);
+        return acknowledged_ms_[acknowledged_ms_.size() / 2];
     }
 
     /// The values that a clash hides.
@@ -126,13 +171,18 @@ class DemoPeer {
             .number("received", peer.received_size)
             .number("sent", peer.sent_size)
             .number("alarms", peer.divergence_count)
+            .number("unacknowledged", document_.outbox().unacknowledged_count())
+            .number("acknowledged_us", static_cast<std::uint64_t>(1000 * acknowledged_p50()))
+            .text("links", states_of(peer.links))
             .str();
     }
 
     Peer& peer_;
     Document document_;
-    std::mutex mutex_;  // Guards standard output.
-    Subscription watch_;
+    std::mutex mutex_;  // Guards standard output, and what follows.
+    std::vector<std::pair<SharedTime, Receipt>> awaited_;  // Edits that nobody else has yet.
+    std::vector<double> acknowledged_ms_;                  // How long the others took.
+    Subscription watch_, outbox_watch_;
 };
 
 }  // namespace

@@ -120,7 +120,7 @@ Result<void> Story::import_and_sync() {
                      milliseconds(ms_between(start, shared_now())));
     std::string others;
     for (std::size_t i = 1; i < peers_.size(); ++i) {
-        JOINERY_TRY_VOID(peers_[i]->process.ask("connect " + wall.process.url()));
+        JOINERY_TRY_VOID(peers_[i]->process.ask("connect " + url_for(*peers_[i])));
         others += (i == 1 ? "" : ", ") + peers_[i]->process.name();
     }
     JOINERY_TRY(const double took, wait_until_equal());
@@ -180,7 +180,7 @@ Result<void> Story::edit_structure(Peer& wall, Peer& laptop) {
 Result<void> Story::part() {
     Peer& wall = *peers_[0];
     Peer& laptop = *peers_[1];
-    JOINERY_TRY_VOID(laptop.process.ask("disconnect " + wall.process.url()));
+    JOINERY_TRY_VOID(laptop.process.ask("disconnect " + url_for(laptop)));
     screen_.step("Partition", laptop.process.name() + " loses its network; both sides go on:");
     JOINERY_TRY_VOID(edit_fields(wall, kOfflineEdits));
     JOINERY_TRY_VOID(edit_fields(laptop, kOfflineEdits));
@@ -206,7 +206,7 @@ Result<void> Story::part() {
 Result<void> Story::heal() {
     Peer& wall = *peers_[0];
     Peer& laptop = *peers_[1];
-    JOINERY_TRY_VOID(laptop.process.ask("connect " + wall.process.url()));
+    JOINERY_TRY_VOID(laptop.process.ask("connect " + url_for(laptop)));
     JOINERY_TRY(const double took, wait_until_equal());
     JOINERY_TRY(const std::string digest, digest_of(wall));
     JOINERY_TRY(const std::string now, wall.process.ask("show "));
@@ -265,7 +265,7 @@ Result<void> Story::kill_one() {
     JOINERY_TRY(const std::string survived, victim.process.ask("show " + path));
     // These it writes as a new actor: what the old one had sent and not stored can never clash.
     JOINERY_TRY_VOID(edit_fields(victim, kEditsWhileDead));
-    JOINERY_TRY_VOID(victim.process.ask("connect " + wall.process.url()));
+    JOINERY_TRY_VOID(victim.process.ask("connect " + url_for(victim)));
     JOINERY_TRY(const double took, wait_until_equal());
     screen_.fact("started again in " + milliseconds(opened) + ": it has write " + survived +
                  "; equal with the others " + milliseconds(took) + " later");
@@ -303,22 +303,43 @@ Result<void> Story::end() {
     return {};
 }
 
+const std::string& Story::url_for(const Peer& peer) const {
+    const CrewMember& first = peers_.front()->process;
+    for (std::size_t i = 2; i < peers_.size(); i += 2) {
+        if (peers_[i].get() == &peer) return first.websocket_url();
+    }
+    return first.url();
+}
+
 void Story::print_table() {
-    std::vector<std::vector<std::string>> rows{
-        {"peer", "digest", "changes", "actors", "stored", "received", "sent", "p50", "p99"}};
+    std::vector<std::vector<std::string>> rows{{"peer",
+                                                "digest",
+                                                "links",
+                                                "changes",
+                                                "unacked",
+                                                "received",
+                                                "sent",
+                                                "p50",
+                                                "p99",
+                                                "acked"}};
     for (const auto& peer : peers_) {
         rows.push_back({peer->process.name(),
                         short_digest(peer->digest),
+                        peer->links,
                         std::to_string(peer->changes),
-                        std::to_string(peer->actors),
-                        size_text(peer->stored),
+                        std::to_string(peer->unacknowledged),
                         size_text(peer->received),
                         size_text(peer->sent),
                         milliseconds(percentile(peer->latencies_ms, 0.5)),
-                        milliseconds(percentile(peer->latencies_ms, 0.99))});
+                        milliseconds(percentile(peer->latencies_ms, 0.99)),
+                        milliseconds(static_cast<double>(peer->acknowledged_us) / 1000)});
     }
     screen_.line();
     screen_.table(rows);
+    screen_.line();
+    screen_.line(
+        "p50, p99: from an edit elsewhere to the callback here. acked: until an edit here was");
+    screen_.line("durable on another device, p50. unacked: edits here that no other device has.");
     screen_.line();
     screen_.verdict(equal_,
                     equal_ ? "All digests are equal, also after opening each store again."
@@ -342,6 +363,9 @@ std::string Story::json() const {
                             .signed_number("bytes_stored", peer->stored)
                             .signed_number("bytes_received", peer->received)
                             .signed_number("bytes_sent", peer->sent)
+                            .text("links", peer->links)
+                            .signed_number("unacknowledged", peer->unacknowledged)
+                            .signed_number("acknowledged_us", peer->acknowledged_us)
                             .raw("latency", latency)
                             .str());
     }
@@ -363,6 +387,9 @@ Result<void> Story::read_status(Peer& peer) {
     peer.received = number_of(status, "received");
     peer.sent = number_of(status, "sent");
     peer.alarms = number_of(status, "alarms");
+    peer.unacknowledged = number_of(status, "unacknowledged");
+    peer.acknowledged_us = number_of(status, "acknowledged_us");
+    peer.links = text_of(status, "links");
     return {};
 }
 

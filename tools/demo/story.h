@@ -36,7 +36,11 @@ class Story {
         std::vector<double> latencies_ms;  ///< Of edits made elsewhere, until they showed here.
         std::string digest;
         std::int64_t changes = 0, actors = 0, stored = 0, received = 0, sent = 0, alarms = 0;
+        std::int64_t unacknowledged = 0, acknowledged_us = 0;
+        std::string links;
     };
+    /// Where @p peer reaches the first: every second one by WebSocket.
+    const std::string& url_for(const Peer& peer) const;
 
     Result<void> import_and_sync();
     Result<void> edit_live();
