@@ -47,14 +47,14 @@ std::unique_ptr<Peer> open_peer(const Common& common, bool create, Options optio
         report(common.store, store.error());
         return nullptr;
     }
-    options.log = [log = common.log](LogLevel level, std::string_view text) {
-        if (level < LogLevel::warning) return;
+    options.log = [log = common.log](const LogEntry& entry) {
+        if (entry.level < LogLevel::warning) return;
         if (!log) {
-            std::cerr << "joinery: " << one_line(std::string(text)) << '\n';
+            std::cerr << "joinery: " << one_line(entry.text) << '\n';
             return;
         }
         const std::lock_guard lock(log->mutex);
-        log->lines.push_back(one_line(std::string(text)));
+        log->lines.push_back(one_line(entry.text));
     };
     auto peer = Peer::open(*std::move(store), std::move(options));
     if (!peer) {

@@ -98,9 +98,14 @@ Result<std::shared_ptr<DocumentCore>> Core::open_document(std::string_view id, b
     documents_.emplace(id, core);
     lock.unlock();
     if (const auto fault = core->snapshot_fault()) {
-        log(LogLevel::warning,
-            "document " + core->id() + ": " + std::string(fault->what) +
-                "; it was read from its whole log, and its next change makes another snapshot");
+        LogEntry entry{LogLevel::warning,
+                       "document.snapshot_damaged",
+                       "document " + core->id() + ": " + std::string(fault->what) +
+                           "; it was read from its whole log, and its next change makes another "
+                           "snapshot"};
+        entry.document = core->id();
+        entry.error = fault->code;
+        log(entry);
     }
     return core;
 }
@@ -121,8 +126,8 @@ std::size_t Core::open_count() const {
 
 // --- As whom we write ----------------------------------------------------------------------------
 
-void Core::log(LogLevel level, const std::string& text) const {
-    if (hooks_.log) hooks_.log(level, text);
+void Core::log(const LogEntry& entry) const {
+    if (hooks_.log) hooks_.log(entry);
 }
 
 Author Core::author() const {
@@ -151,16 +156,21 @@ Result<void> Core::leave_actor(const Overtaken& overtaken) {
                              std::to_string(overtaken.seq) + " of this store's own actor " +
                              to_hex(overtaken.actor.view());
     if (!overtaken.is_proven && claims_believed_ == kClaimsBelievedMax) {
-        log(LogLevel::warning, what + ", as a peer says; it was believed too often");
+        log({LogLevel::warning,
+             "actor.claim_ignored",
+             what + ", as a peer says; it was believed too often",
+             overtaken.document});
         return {};
     }
     if (!overtaken.is_proven) ++claims_believed_;
     JOINERY_TRY_VOID(
         store_->renew_incarnation(IncarnationReason::overtaken, context_->clock.wall_now()));
     take_author();
-    log(LogLevel::warning,
-        what + ": the store was copied or put back to an older state; from now on it writes as " +
-            to_hex(author().actor.view()));
+    log({LogLevel::warning,
+         "actor.overtaken",
+         what + ": the store was copied or put back to an older state; from now on it writes as " +
+             to_hex(author().actor.view()),
+         overtaken.document});
     return {};
 }
 
@@ -171,9 +181,10 @@ Result<void> Core::follow_others() {
     JOINERY_TRY(const bool is_other, store_->follow_incarnation());
     if (!is_other) return {};
     take_author();
-    log(LogLevel::info,
-        "another process took a new incarnation of the store; this one writes as " +
-            to_hex(author().actor.view()));
+    log({LogLevel::info,
+         "actor.followed",
+         "another process took a new incarnation of the store; this one writes as " +
+             to_hex(author().actor.view())});
     return {};
 }
 

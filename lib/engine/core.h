@@ -25,7 +25,7 @@ class Core : public session::Host {
         /// Runs a callback of the app's, in order.
         std::function<void(std::function<void()>)> run_callback;
         /// Something that people should know. From any thread, under no lock.
-        std::function<void(LogLevel, const std::string&)> log;
+        std::function<void(const LogEntry&)> log;
         /// A document has changes that others may lack. As on_pending. Empty: they wait until they
         /// are durable.
         std::function<void(DocumentCore&)> on_unsent{};
@@ -106,7 +106,7 @@ class Core : public session::Host {
     Author author_of_store() const;
     void take_author();
     Result<void> leave_actor(const Overtaken& overtaken);
-    void log(LogLevel level, const std::string& text) const;
+    void log(const LogEntry& entry) const;
     Result<void> follow_others();
     Result<void> write_acknowledged(const Changed& due);
     Result<Changed> write_all(const Changed& pending);

@@ -32,13 +32,13 @@ Result<std::unique_ptr<Engine>> Engine::open(std::unique_ptr<Store> store,
     hooks.on_presence = [raw](const std::string& id) {
         raw->strands_.links.post([raw, id] { raw->links_->presence_changed(id); });
     };
-    hooks.log = [raw](LogLevel level, const std::string& text) { raw->log(level, text); };
+    hooks.log = [raw](const LogEntry& entry) { raw->log(entry); };
     if (!own.durable_first) {
         hooks.on_unsent = [raw](DocumentCore& document) { raw->send_soon(document); };
     }
     JOINERY_TRY(engine->core_,
                 Core::open(std::move(store), *own.clock, *own.random, std::move(hooks)));
-    const auto log = [raw](LogLevel level, const std::string& text) { raw->log(level, text); };
+    const auto log = [raw](const LogEntry& entry) { raw->log(entry); };
     const auto admits = [raw](const LinkRequest& request) { return raw->admits(request); };
     engine->links_ =
         std::make_unique<Links>(Links::Surroundings{engine->strands_.links,
@@ -65,8 +65,11 @@ Result<std::unique_ptr<Engine>> Engine::open(std::unique_ptr<Store> store,
     writer_options.poll_interval = own.poll_interval;
     writer_options.on_changed = [raw](const Core::Changed& changed) { raw->committed(changed); };
     writer_options.on_error = [raw](const Error& error) {
-        raw->log(LogLevel::error,
-                 "changes could not be stored, trying again: " + std::string(error.what));
+        LogEntry entry{LogLevel::error,
+                       "store.write_failed",
+                       "changes could not be stored, trying again: " + std::string(error.what)};
+        entry.error = error.code;
+        raw->log(entry);
     };
     engine->writer_ = std::make_unique<Writer>(
         *engine->core_, engine->strands_.writer, std::move(writer_options));
@@ -82,7 +85,7 @@ void Engine::start_lan(std::unique_ptr<DatagramGroup> group) {
                      [this](const DeviceKey& device, std::string_view url) {
                          return admits_found(device, url);
                      },
-                     [this](LogLevel level, const std::string& text) { log(level, text); }},
+                     [this](const LogEntry& entry) { log(entry); }},
         *links_,
         std::move(group));
 }
@@ -93,8 +96,8 @@ void Engine::close() {
     links_->close();
 }
 
-void Engine::log(LogLevel level, std::string_view text) const {
-    if (options_.log) options_.log(level, text);
+void Engine::log(const LogEntry& entry) const {
+    if (options_.log) options_.log(entry);
 }
 
 Result<std::optional<Access>> Engine::admits(LinkRequest request) {
@@ -110,10 +113,15 @@ Result<std::optional<Access>> Engine::admits(LinkRequest request) {
     if (options_.authorize) request.granted = options_.authorize(request);
     if (request.granted && meeting.is_first) note_answer(request);
     if (request.granted || !request.has_changed) return request.granted;
-    log(LogLevel::error,
-        std::string(request.url) + ": the key " + to_hex(request.device.view()) +
-            " answers, at first it was " + to_hex(meeting.known->view()) +
-            "; where that is right, `joinery trust remove` of the first one forgets it");
+    log({LogLevel::error,
+         "link.other_key",
+         std::string(request.url) + ": the key " + to_hex(request.device.view()) +
+             " answers, at first it was " + to_hex(meeting.known->view()) +
+             "; where that is right, `joinery trust remove` of the first one forgets it",
+         {},
+         std::string(request.url),
+         request.device,
+         Errc::untrusted});
     return fail(Errc::untrusted, "another key answers there than at first");
 }
 
@@ -143,8 +151,13 @@ void Engine::note_answer(const LinkRequest& request) {
     strands_.writer.post([this, at = std::string(request.url), device = request.device] {
         const auto noted = note_key_at(core_->store(), at, device);
         if (noted) return;
-        log(LogLevel::warning,
-            at + ": its key could not be noted: " + std::string(noted.error().what));
+        log({LogLevel::warning,
+             "store.key_not_noted",
+             at + ": its key could not be noted: " + std::string(noted.error().what),
+             {},
+             at,
+             device,
+             noted.error().code});
     });
 }
 
@@ -217,8 +230,13 @@ void Engine::acknowledged(std::string_view document,
             is_storing_acknowledged_ = false;
             const auto done = core_->write_acknowledged();
             if (done) return;
-            log(LogLevel::warning,
-                "what others acknowledged could not be stored: " + std::string(done.error().what));
+            log({LogLevel::warning,
+                 "store.acknowledgements_failed",
+                 "what others acknowledged could not be stored: " + std::string(done.error().what),
+                 {},
+                 {},
+                 {},
+                 done.error().code});
         });
     });
 }
@@ -235,8 +253,13 @@ void Engine::committed(const Core::Changed& changed) {
         snapshotting_ = false;
         const auto made = core_->make_snapshots(options_.snapshot_interval);
         if (!made) {
-            log(LogLevel::warning,
-                "a snapshot could not be made: " + std::string(made.error().what));
+            log({LogLevel::warning,
+                 "store.snapshot_failed",
+                 "a snapshot could not be made: " + std::string(made.error().what),
+                 {},
+                 {},
+                 {},
+                 made.error().code});
         }
     });
 }

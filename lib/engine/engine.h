@@ -56,7 +56,7 @@ class Engine {
     Engine(joinery::Options options, Strands strands)
         : options_(std::move(options)), strands_(std::move(strands)) {}
 
-    void log(LogLevel level, std::string_view text) const;
+    void log(const LogEntry& entry) const;
     /// On the links' strand.
     Result<std::optional<Access>> admits(LinkRequest request);
     /// Whether to dial @p device, whose beacon was heard.

@@ -117,7 +117,13 @@ std::vector<session::Endpoint> Lan::endpoints() const {
 void Lan::complain(const Error& error) {
     if (complaint_ == error.what) return;
     complaint_ = error.what;
-    options_.log(LogLevel::warning, "finding peers: " + complaint_ + "; trying again");
+    options_.log({LogLevel::warning,
+                  "discovery.failed",
+                  "finding peers: " + complaint_ + "; trying again",
+                  {},
+                  {},
+                  {},
+                  error.code});
 }
 
 }  // namespace joinery::detail

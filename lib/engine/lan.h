@@ -22,7 +22,7 @@ class Lan {
         DiscoverOptions discover;
         std::string name;
         std::function<bool(const DeviceKey&, std::string_view)> admits;
-        std::function<void(LogLevel, std::string)> log;
+        std::function<void(const LogEntry&)> log;
     };
 
     /// @p links  Must outlive it, as must all of @p surroundings.

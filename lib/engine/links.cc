@@ -62,8 +62,18 @@ void Links::close() {
     transports_.clear();
 }
 
-void Links::log(LogLevel level, std::string text) {
-    if (options_.log) options_.log(level, std::move(text));
+void Links::log(const LogEntry& entry) const {
+    if (options_.log) options_.log(entry);
+}
+
+LogEntry Links::entry_of(const Connection& connection,
+                         LogLevel level,
+                         std::string_view event,
+                         const std::string& text) {
+    LogEntry entry{level, event, text};
+    entry.url = connection.url;
+    if (connection.other_side) entry.device = connection.other_side->device;
+    return entry;
 }
 
 Transport* Links::transport_for(std::string_view url) {
@@ -159,29 +169,42 @@ void Links::take_events(const Handle& connection) {
                 connection->has_worked = true;
                 connection->state = LinkState::online;
                 connection->error.clear();
+                log(entry_of(
+                    *connection, LogLevel::info, "link.online", connection->url + " is online"));
                 break;
             case session::Event::Kind::diverged:
                 ++divergence_count_;
-                log(LogLevel::error,
-                    "document " + event.document + " diverged: equal changes, unequal digests");
+                log_event(*connection,
+                          event,
+                          {LogLevel::error,
+                           "document.diverged",
+                           " diverged: equal changes, unequal digests"});
                 break;
             case session::Event::Kind::forked:
-                log(LogLevel::warning,
-                    "document " + event.document +
-                        ": an actor has two histories; both are taken, and kept as proof");
+                log_event(*connection,
+                          event,
+                          {LogLevel::warning,
+                           "document.forked",
+                           ": an actor has two histories; both are taken, and kept as proof"});
                 break;
             case session::Event::Kind::refused:
-                log(LogLevel::error,
-                    "document " + event.document +
-                        " refused: " + std::string(event.error ? event.error->what : "") +
-                        (event.text.empty() ? "" : " (" + event.text + ")"));
+                log_event(*connection,
+                          event,
+                          {LogLevel::error,
+                           "document.refused",
+                           " refused: " + std::string(event.error ? event.error->what : "") +
+                               (event.text.empty() ? "" : " (" + event.text + ")")});
                 break;
             case session::Event::Kind::closed:
                 if (event.error) {
                     connection->error = event.error->what;
-                    log(LogLevel::warning,
-                        "session with " + connection->url +
-                            " ended: " + std::string(event.error->what));
+                    LogEntry entry = entry_of(*connection,
+                                              LogLevel::warning,
+                                              "session.ended",
+                                              "session with " + connection->url +
+                                                  " ended: " + std::string(event.error->what));
+                    entry.error = event.error->code;
+                    log(entry);
                     finish_sync(*connection, *event.error);
                 } else {
                     finish_sync(*connection, report_of(*connection));
@@ -197,6 +220,15 @@ void Links::take_events(const Handle& connection) {
             case session::Event::Kind::stalled: break;
         }
     }
+}
+
+/// @p entry's text goes behind the name of the document.
+void Links::log_event(const Connection& connection, const session::Event& event, LogEntry entry) {
+    LogEntry full =
+        entry_of(connection, entry.level, entry.event, "document " + event.document + entry.text);
+    full.document = event.document;
+    if (event.error) full.error = event.error->code;
+    log(full);
 }
 
 SyncReport Links::report_of(const Connection& connection) const {
@@ -228,11 +260,25 @@ void Links::ended(const Handle& connection, const Result<void>& how) {
         metrics_.ended.note(how.error().code);
         const bool is_news = connection->error != how.error().what;
         if (is_news && connection->keep && is_for_good(how.error())) {
-            log(LogLevel::warning, connection->url + ": " + std::string(how.error().what));
+            LogEntry entry = entry_of(*connection,
+                                      LogLevel::warning,
+                                      "link.refused",
+                                      connection->url + ": " + std::string(how.error().what));
+            entry.error = how.error().code;
+            log(entry);
         }
         connection->error = how.error().what;
     }
-    if (connection->session) take_events(connection);
+    if (connection->session) {
+        take_events(connection);
+        LogEntry entry = entry_of(
+            *connection,
+            LogLevel::info,
+            "link.ended",
+            connection->url + " has ended" + (how ? "" : ": " + std::string(how.error().what)));
+        if (!how) entry.error = how.error().code;
+        log(entry);
+    }
     const bool is_refused =
         !how && (is_for_good(how.error()) || how.error().code == Errc::untrusted);
     connection->state = is_refused ? LinkState::refused : LinkState::offline;

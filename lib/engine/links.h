@@ -44,7 +44,7 @@ class Links {
         /// What who is at the other end of a link may read and write here; none where it may not
         /// come in at all, an Error where that cannot be known now.
         std::function<Result<std::optional<Access>>(const LinkRequest&)> admits;
-        std::function<void(LogLevel, std::string)> log;
+        std::function<void(const LogEntry&)> log;
         /// The device has so much of the document durable.
         std::function<void(std::string_view, const DeviceKey&, const session::Frontier&)>
             on_acknowledged;
@@ -185,7 +185,7 @@ class Links {
     void wait_for_turn(MonotonicTime delay);
     void dial(const Handle& connection);
     /// Too many links arrive: counts it, and says so once a second at most.
-    void cut_arrival(std::string_view what);
+    void cut_arrival(const std::string& what, const std::string& remote);
     /// Somebody came and did not get as far as a link.
     void not_made(const Error& error);
     void attach(const Handle& connection, std::unique_ptr<Link> link);
@@ -219,7 +219,12 @@ class Links {
     std::chrono::milliseconds up_to(std::chrono::milliseconds delay);
     Transport* transport_for(std::string_view url);
     static Error no_transport();
-    void log(LogLevel level, std::string text);
+    void log(const LogEntry& entry) const;
+    /// Of @p connection, with what is known of its other side.
+    static LogEntry entry_of(const Connection& connection,
+                             LogLevel level,
+                             std::string_view event,
+                             const std::string& text);
 
     Strand& strand_;
     session::Host& host_;
@@ -234,8 +239,9 @@ class Links {
     std::optional<MonotonicTime> last_dial_;
     Strand::Timer turn_timer_;
     RateLimit arrivals_;
+    void log_event(const Connection& connection, const session::Event& event, LogEntry entry);
     /// Says so at most once a second: anybody may bring it about as often as he likes.
-    void log_at_times(std::optional<MonotonicTime>& last, const std::string& what);
+    void log_at_times(std::optional<MonotonicTime>& last, const LogEntry& entry);
     std::optional<MonotonicTime> last_not_made_log_;
     std::optional<MonotonicTime> last_cut_log_;
     std::uint64_t cut_count_ = 0;

@@ -35,30 +35,44 @@ void Links::arrived(std::unique_ptr<Link> link) {
     }
     if (all >= kHandshakesMax ||
         (of_host >= kHandshakesOfHostMax && !transport::is_loopback(host))) {
-        return cut_arrival("too many links from " + remote + " at once: one was cut");
+        return cut_arrival("too many links from " + remote + " at once: one was cut", remote);
     }
     const std::string_view counted = transport::is_loopback(host) ? std::string_view() : host;
     if (!arrivals_.admits(clock_.monotonic_now(), counted)) {
-        return cut_arrival("too many links in a second: one from " + remote + " was cut");
+        return cut_arrival("too many links in a second: one from " + remote + " was cut", remote);
     }
     attach(add(std::move(remote), false), std::move(link));
 }
 
-void Links::cut_arrival(std::string_view what) {
+void Links::cut_arrival(const std::string& what, const std::string& remote) {
     ++cut_count_;
-    log_at_times(last_cut_log_, std::string(what) + ", " + std::to_string(cut_count_) + " so far");
+    log_at_times(last_cut_log_,
+                 {LogLevel::warning,
+                  "link.cut",
+                  what + ", " + std::to_string(cut_count_) + " so far",
+                  {},
+                  remote,
+                  {},
+                  Errc::over_limit});
 }
 
 void Links::not_made(const Error& error) {
     metrics_.not_made.note(error.code);
-    log_at_times(last_not_made_log_, "a connection made no link: " + std::string(error.what));
+    log_at_times(last_not_made_log_,
+                 {LogLevel::warning,
+                  "link.not_made",
+                  "a connection made no link: " + std::string(error.what),
+                  {},
+                  {},
+                  {},
+                  error.code});
 }
 
-void Links::log_at_times(std::optional<MonotonicTime>& last, const std::string& what) {
+void Links::log_at_times(std::optional<MonotonicTime>& last, const LogEntry& entry) {
     const MonotonicTime now = clock_.monotonic_now();
     if (last && now - *last < std::chrono::seconds(1)) return;
     last = now;
-    log(LogLevel::warning, what);
+    log(entry);
 }
 
 void Links::admit(const Handle& connection, const session::ChannelPeer& peer) {
@@ -68,8 +82,11 @@ void Links::admit(const Handle& connection, const session::ChannelPeer& peer) {
     const auto admits = options_.admits(request_of(*connection));
     if (!admits) return turn_away(connection, admits.error());
     if (!*admits) {
-        log(LogLevel::warning,
-            connection->url + ": its key " + to_hex(peer.device.view()) + " is not let in");
+        log(entry_of(
+            *connection,
+            LogLevel::warning,
+            "link.untrusted",
+            connection->url + ": its key " + to_hex(peer.device.view()) + " is not let in"));
         return turn_away(connection, fail(Errc::untrusted, "this key is not let in"));
     }
     connection->access = **admits;
@@ -131,7 +148,10 @@ void Links::turn_out() {
                       fail(Errc::disconnected, "what this key may read and write has changed"));
             continue;
         }
-        log(LogLevel::warning, connection->url + ": its key is no longer let in");
+        log(entry_of(*connection,
+                     LogLevel::warning,
+                     "link.untrusted",
+                     connection->url + ": its key is no longer let in"));
         turn_away(connection, fail(Errc::untrusted, "this key is no longer let in"));
     }
 }

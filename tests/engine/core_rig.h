@@ -35,7 +35,7 @@ class CoreTest : public testing::Test {
         hooks.after = [this](MonotonicTime delay, std::function<void()> task) {
             timed.emplace_back(clock_.now + delay, std::move(task));
         };
-        hooks.log = [this](LogLevel, const std::string& text) { logged.push_back(text); };
+        hooks.log = [this](const LogEntry& entry) { logged.push_back(entry.text); };
         auto core = Core::open(std::move(store), clock_, random_, std::move(hooks));
         EXPECT_TRUE(core.has_value());
         return *std::move(core);

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 #include <mutex>
 #include <string>
+#include <vector>
 
 namespace joinery {
 namespace {
@@ -345,6 +346,35 @@ TEST_F(PeerTest, AReceiptWaitsUntilAnotherPeerHasTheChangeDurable) {
     // Whoever waits is let go when the peer closes.
     const auto next = *on_a.transact([](Tx& tx) { return tx.set("/x", Value(false)); });
     EXPECT_EQ(a->status().unacknowledged_count, 1U);
+}
+
+TEST_F(PeerTest, TheLogHasItsPartsInFieldsOfTheirOwn) {
+    std::mutex mutex;
+    std::vector<LogEntry> entries;
+    Options options;
+    options.log = [&](const LogEntry& entry) {
+        const std::lock_guard lock(mutex);
+        entries.push_back(entry);
+    };
+    const auto b = open("b");
+    const auto url = b->listen("tcp://127.0.0.1:0");
+    {
+        const auto a = *Peer::open(*open_store(directory_ / "a"), std::move(options));
+        ASSERT_TRUE(a->sync(*url, {}, 30s).has_value());
+        const auto refused = a->sync("tcp://127.0.0.1:1", {}, 30s);
+        EXPECT_EQ(refused.error().code, Errc::disconnected);
+    }
+    const DeviceKey device = b->status().device;
+    ASSERT_EQ(entries.size(), 2U);
+    for (const LogEntry& entry : entries) {
+        EXPECT_EQ(entry.level, LogLevel::info);
+        EXPECT_EQ(entry.url, *url);
+        EXPECT_EQ(entry.device, device);
+        EXPECT_EQ(entry.error, std::nullopt);
+        EXPECT_TRUE(entry.text.starts_with(*url)) << entry.text;
+    }
+    EXPECT_EQ(entries[0].event, "link.online");
+    EXPECT_EQ(entries[1].event, "link.ended");
 }
 
 TEST_F(PeerTest, ALinkThatIsDroppedStaysDownUntilItIsWantedAgain) {

@@ -47,7 +47,7 @@ void Process::start() {
     options.clock = &clock_;
     options.random = &random_;
     options.authorize = setup_.authorize;
-    options.log = [this](LogLevel level, std::string_view text) { log(level, text); };
+    options.log = [this](const LogEntry& entry) { log(entry.level, entry.text); };
     std::vector<std::unique_ptr<Transport>> transports;
     transports.push_back(network_.make_transport(setup_.host));
     auto engine = detail::Engine::open(

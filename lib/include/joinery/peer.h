@@ -74,6 +74,17 @@ inline constexpr std::size_t kUrlsMax = 16;
 
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
 
+/// Something that happened. docs/metrics.md has all events.
+struct LogEntry {
+    LogLevel level = LogLevel::info;
+    std::string_view event;             ///< Which, as "link.online"; static, and stays the same.
+    std::string text;                   ///< For people: a sentence that says all that follows.
+    std::string document{};             ///< Its id, where it is about one.
+    std::string url{};                  ///< Of the link that it is about, or where it came from.
+    std::optional<DeviceKey> device{};  ///< Of the other side, where it has proved one.
+    std::optional<Errc> error{};
+};
+
 /// How patient a peer is with its links, and how many it takes and makes in a second. Times are
 /// from kTimeMin to kTimeMax, rates from 1 to kRateMax.
 struct LinkOptions {
@@ -185,7 +196,7 @@ struct Options {
     /// each who is nearby, once a second, whether to dial him: LinkRequest::is_found.
     std::function<std::optional<Access>(const LinkRequest&)> authorize;
     /// Called from the peer's threads; must not block. Empty: nothing is logged.
-    std::function<void(LogLevel, std::string_view)> log;
+    std::function<void(const LogEntry&)> log;
     /// Where time and randomness come from; must outlive the peer. Null: the system's.
     Clock* clock = nullptr;
     Random* random = nullptr;
