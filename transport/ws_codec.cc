@@ -131,7 +131,8 @@ std::optional<Bytes> WsCodec::next() {
 const std::optional<Error>& WsCodec::error() const noexcept { return state_->error; }
 
 bool WsCodec::is_end_seen() const noexcept {
-    return wslay_event_get_close_received(state_->context) != 0;
+    // What libwslay had read already may go on behind an error.
+    return !state_->error && wslay_event_get_close_received(state_->context) != 0;
 }
 
 bool WsCodec::is_end_clean() const noexcept {

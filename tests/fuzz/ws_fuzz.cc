@@ -17,9 +17,7 @@ namespace {
 
 struct Outcome {
     std::vector<Bytes> messages;
-    std::optional<Errc> error;
-    bool is_ended = false;
-    friend bool operator==(const Outcome&, const Outcome&) = default;
+    bool is_over = false;  ///< By an error or a close frame.
 };
 
 Outcome feed(ByteView stream, std::size_t part, WsCodec::Side side) {
@@ -41,9 +39,17 @@ Outcome feed(ByteView stream, std::size_t part, WsCodec::Side side) {
         if (part == SIZE_MAX) break;
     }
     JOINERY_ASSERT(size <= stream.size());
-    if (codec.error()) outcome.error = codec.error()->code;
-    outcome.is_ended = codec.is_end_seen();
+    outcome.is_over = codec.error().has_value() || codec.is_end_seen();
     return outcome;
+}
+
+/// When libwslay sees what is wrong with a close frame hangs on the cuts: with both bytes of its
+/// code at once, or not before its end, which may not come.
+void check_cuts(ByteView frames, std::size_t part, WsCodec::Side side) {
+    const Outcome whole = feed(frames, SIZE_MAX, side);
+    const Outcome parts = feed(frames, part, side);
+    JOINERY_ASSERT(whole.messages == parts.messages);
+    JOINERY_ASSERT(whole.is_over || !parts.is_over);
 }
 
 struct Head {
@@ -84,6 +90,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     JOINERY_ASSERT(read_head(stream, part) == head);
     const ByteView frames = stream.subspan(head.size.value_or(0));
     for (const auto side : {WsCodec::Side::listener, WsCodec::Side::dialler})
-        JOINERY_ASSERT(feed(frames, part, side) == feed(frames, SIZE_MAX, side));
+        check_cuts(frames, part, side);
     return 0;
 }

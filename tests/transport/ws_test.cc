@@ -376,6 +376,16 @@ TEST_F(WsServer, ATextIsRefused) {
     EXPECT_TRUE(user_.received.empty());
 }
 
+TEST_F(WsServer, NothingBehindAnErrorIsTaken) {
+    upgrade();
+    Bytes bytes = frame(0x81, "text");
+    for (const Bytes& more : {frame(0x82, "late"), frame(0x88, "")})
+        bytes.insert(bytes.end(), more.begin(), more.end());
+    send(bytes);
+    expect_closed(1003, Errc::unsupported);
+    EXPECT_TRUE(user_.received.empty());
+}
+
 TEST_F(WsServer, AnExtensionBitIsRefused) {  // No compression: no bomb.
     upgrade();
     send(frame(0xc2, "deflated"));
