@@ -73,6 +73,7 @@ struct HttpReply {
     unsigned status = 200;
     std::string content_type{};
     std::string body{};
+    std::shared_ptr<void> hold{};  ///< Let go of when it has been sent, or cannot be.
 };
 
 /// The head and, unless it was asked by HEAD, the body of @p reply.

@@ -75,8 +75,8 @@ void WsHandshake<Stream>::start_timer(std::chrono::milliseconds time) {
     timer_.expires_after(time);
     timer_.async_wait([self = this->shared_from_this()](const asio::error_code& cancelled) {
         if (cancelled || !self->stream_) return;
+        // Also of one that was refused, and has not ended its side.
         self->answer(fail(Errc::disconnected, "the other side made no WebSocket in time"));
-        self->close();  // Also one that was refused, and has not ended its side.
     });
 }
 
@@ -104,9 +104,8 @@ void WsHandshake<Stream>::close() {
 template <class Stream>
 void WsHandshake<Stream>::answer(Result<std::unique_ptr<Link>> result) {
     const Transport::OnLink on_link = std::exchange(on_link_, nullptr);
-    if (!on_link) return;
     close();
-    on_link(std::move(result));
+    if (on_link) on_link(std::move(result));
 }
 
 template <class Stream>
@@ -173,18 +172,19 @@ void WsHandshake<Stream>::drop() {
         });
 }
 
-// --- The listener's end
-// ----------------------------------------------------------------------------
+// --- The listener's end --------------------------------------------------------------------------
 
 template <class Stream>
 WsAccept<Stream>::WsAccept(std::unique_ptr<Stream> stream,
                            std::string remote,
                            Random& random,
                            const WsOptions& options,
-                           Transport::OnLink on_link)
+                           Transport::OnLink on_link,
+                           std::shared_ptr<void> counted)
     : WsHandshake<Stream>(
           std::move(stream), random, options, HttpHeadReader::Kind::request, std::move(on_link)),
-      remote_(std::move(remote)) {}
+      remote_(std::move(remote)),
+      counted_(std::move(counted)) {}
 
 template <class Stream>
 std::string WsAccept<Stream>::local_host() {
@@ -207,6 +207,7 @@ std::optional<HttpReply> WsAccept<Stream>::reply_to(const HttpHead& head) {
 template <class Stream>
 void WsAccept<Stream>::take_head(const HttpHead& head, ByteView rest) {
     if (const auto served = reply_to(head)) {
+        served_ = served->hold;
         return this->serve(write_reply(*served, head.method == "HEAD"), kServeTime);
     }
     const WsAnswer reply = answer_upgrade(head, this->options().policy, local_host());
@@ -233,8 +234,7 @@ void WsAccept<Stream>::refuse_head(const Error& error) {
     this->report(error);
 }
 
-// --- The dialler's end
-// -----------------------------------------------------------------------------
+// --- The dialler's end ---------------------------------------------------------------------------
 
 template <class Stream>
 WsUpgrade<Stream>::WsUpgrade(std::unique_ptr<Stream> stream,

@@ -91,7 +91,8 @@ class WsAccept final : public WsHandshake<Stream> {
              std::string remote,
              Random& random,
              const WsOptions& options,
-             Transport::OnLink on_link);
+             Transport::OnLink on_link,
+             std::shared_ptr<void> counted);
 
   private:
     void begin() override { this->read_head(); }
@@ -106,6 +107,8 @@ class WsAccept final : public WsHandshake<Stream> {
     std::optional<HttpReply> reply_to(const HttpHead& head);
 
     std::string remote_;
+    std::shared_ptr<void> counted_;  // Until it is over, whatever it was for.
+    std::shared_ptr<void> served_;
 };
 
 /// The dialler's end.

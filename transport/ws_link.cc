@@ -172,6 +172,7 @@ void WsConnection<Stream>::write_more() {
     if (state_ == State::ended) return;
     if (written_ == writing_.size()) {
         writing_.clear();
+        if (writing_.capacity() > kWriteKeepMax) Bytes().swap(writing_);
         written_ = 0;
         std::swap(writing_, codec_.out());
         reply_size_ = 0;

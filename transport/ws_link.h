@@ -58,6 +58,8 @@ class WsConnection : public std::enable_shared_from_this<WsConnection<Stream>> {
     enum class State : std::uint8_t { open, closing, lingering, ended };
     static constexpr std::chrono::seconds kLingerTime{2};
     static constexpr std::size_t kReadSize = 16U << 10U;
+    /// Bytes that a buffer of what is written keeps when all of it is.
+    static constexpr std::size_t kWriteKeepMax = 64U << 10U;
     /// Bytes of answers to pings and the like that may wait to be written; then nothing is read.
     static constexpr std::size_t kRepliesMax = 64U << 10U;
 

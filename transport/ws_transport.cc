@@ -103,6 +103,26 @@ class WsArrivals : public std::enable_shared_from_this<WsArrivals> {
     WsArrivals& operator=(const WsArrivals&) = delete;
     ~WsArrivals() = default;
 
+    /// Before the first connection.
+    void limit_replies() {
+        if (!options_.on_request) return;
+        options_.on_request = [weak = weak_from_this(), answer = std::move(options_.on_request)](
+                                  const HttpRequest& request) -> std::optional<HttpReply> {
+            const auto self = weak.lock();
+            if (!self) return std::nullopt;
+            if (self->reply_count_ >= self->options_.replies_max) {
+                return HttpReply{503, "text/plain; charset=utf-8", "too many requests at once\n"};
+            }
+            auto reply = answer(request);
+            if (!reply) return reply;
+            ++self->reply_count_;
+            reply->hold = std::shared_ptr<void>(nullptr, [weak](void*) {
+                if (const auto there = weak.lock()) --there->reply_count_;
+            });
+            return reply;
+        };
+    }
+
     void take(Result<TcpAnswer> answer) {
         if (!answer) return on_link_(answer.error());
         if (count_ >= options_.upgrades_max) {
@@ -119,16 +139,16 @@ class WsArrivals : public std::enable_shared_from_this<WsArrivals> {
   private:
     template <class Stream>
     void start(std::unique_ptr<Stream> stream, const std::string& remote) {
-        // Counted until it is answered, or was for no Link.
+        // Until it is over: a link has been made, or all that was to be said is.
         const std::shared_ptr<void> counted(nullptr, [weak = weak_from_this()](void*) {
             if (const auto self = weak.lock()) --self->count_;
         });
         ++count_;
-        const auto answered = [weak = weak_from_this(),
-                               counted](Result<std::unique_ptr<Link>> link) {
+        const auto answered = [weak = weak_from_this()](Result<std::unique_ptr<Link>> link) {
             if (const auto self = weak.lock()) self->on_link_(std::move(link));
         };
-        std::make_shared<WsAccept<Stream>>(std::move(stream), remote, random_, options_, answered)
+        std::make_shared<WsAccept<Stream>>(
+            std::move(stream), remote, random_, options_, answered, counted)
             ->start();
     }
 
@@ -137,7 +157,7 @@ class WsArrivals : public std::enable_shared_from_this<WsArrivals> {
     Random& random_;
     WsOptions options_;
     Transport::OnLink on_link_;
-    std::size_t count_ = 0;
+    std::size_t count_ = 0, reply_count_ = 0;
 };
 
 class WsListener final : public Listener {
@@ -258,6 +278,7 @@ Result<std::unique_ptr<Listener>> WsTransport::listen(std::string_view text, OnL
     JOINERY_TRY(const TcpEndpoints endpoints, resolve_now(executor_, url));
     auto arrivals = std::make_shared<WsArrivals>(
         url, std::move(context), random_, options_, std::move(on_link));
+    arrivals->limit_replies();
     const auto take = [weak = std::weak_ptr(arrivals)](Result<TcpAnswer> answer) {
         if (const auto there = weak.lock()) there->take(std::move(answer));
     };

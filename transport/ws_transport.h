@@ -38,6 +38,8 @@ struct WsOptions {
     std::chrono::milliseconds upgrade_time_limit{5000};
     /// Connections that may be about it at once; those that come beyond are cut.
     std::size_t upgrades_max = 256;
+    /// Answers of on_request that may be on their way at once; beyond, it is 503.
+    std::size_t replies_max = 16;
 };
 
 /// Makes a transport for `ws` and `wss` URLs.

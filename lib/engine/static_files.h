@@ -10,7 +10,7 @@
 namespace joinery::detail {
 
 /// Bytes of the largest file that is served.
-inline constexpr std::size_t kServedFileMax = 32U << 20U;
+inline constexpr std::size_t kServedFileMax = 16U << 20U;
 
 /// The file that @p target names below @p folder, `index.html` for a folder; 404 for everything
 /// else: what is not there, what begins with a dot, what leads out of the folder, also by a link,

@@ -197,6 +197,9 @@ TEST(HttpHead, HasLimits) {
 class WsServer : public testing::Test {
   protected:
     void listen(WsOptions options = {}) {
+        // Links and listeners go before the context that they run on.
+        user_ = {};
+        listener_.reset();
         rig_ = std::make_unique<WsRig>(std::move(options));
         auto made = rig_->transport().listen("ws://127.0.0.1:0/", [this](auto link) {
             if (!link) return errors_.push_back(link.error().code);
@@ -468,6 +471,40 @@ TEST_F(WsServer, PingsThatNobodyReadsTheAnswersOfDoNotFillTheMemory) {
         is_full = send_more() == 0 && !rig_->step_now() && send_more() == 0;
     EXPECT_TRUE(is_full);
     EXPECT_TRUE(user_.closed.empty());
+}
+
+TEST_F(WsServer, AnswersOtherRequestsSoManyAtOnce) {
+    WsOptions options;
+    options.replies_max = 1;
+    options.on_request = [](const HttpRequest& request) -> std::optional<HttpReply> {
+        if (request.target == "/none") return std::nullopt;
+        // More than the system takes without a reader.
+        return HttpReply{200, "text/plain", std::string(16U << 20U, 'x')};
+    };
+    listen(std::move(options));
+    ASSERT_TRUE(socket_.send("GET /big HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"));
+    std::string got;
+    ASSERT_TRUE(rig_->run_until([&] {
+        got += as_text(socket_.receive_now(100));
+        return got.starts_with("HTTP/1.1 200 OK\r\n");
+    }));
+    const auto status_of = [&](const std::string& target) {
+        RawSocket socket;
+        EXPECT_TRUE(socket.connect(listener_->url()));
+        EXPECT_TRUE(socket.send("GET " + target + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"));
+        std::string text;
+        rig_->run_until([&] {
+            text += as_text(socket.receive_now(1000));
+            return text.size() >= 12;
+        });
+        return text.substr(9, 3);
+    };
+    EXPECT_EQ(status_of("/big"), "503");
+    EXPECT_EQ(status_of("/none"), "503");
+    // Whoever goes without having taken his answer leaves room for others.
+    socket_.reset();
+    ASSERT_TRUE(rig_->run_until([&] { return status_of("/none") == "404"; }));
+    EXPECT_EQ(status_of("/big"), "200");
 }
 
 // --- TLS
