@@ -39,6 +39,15 @@ Result<std::array<std::uint8_t, kDeviceSeedSize>> device_seed(Store& store, Rand
     return seed;
 }
 
+/// The number of the document that is made next.
+Result<DocumentNumber> next_number_in(Store& store) {
+    JOINERY_TRY(const auto reader, store.read());
+    JOINERY_TRY(const auto bytes, reader->get(Table::meta, as_bytes(kNextDocumentKey)));
+    if (!bytes) return DocumentNumber{1};
+    JOINERY_TRY(const std::uint64_t next, decode_arrival(*bytes));
+    return static_cast<DocumentNumber>(next);
+}
+
 Result<std::optional<DocumentRecord>> find_record(StoreReader& reader, std::string_view id) {
     JOINERY_TRY(const auto bytes, reader.get(Table::documents, document_key(id)));
     if (!bytes) return std::optional<DocumentRecord>();
@@ -77,6 +86,7 @@ Result<std::unique_ptr<Core>> Core::open(std::unique_ptr<Store> store,
                         core->hooks_.on_presence});
     random.fill(core->context_->run.bytes);
     core->seen_commit_ = core->store_->commit_count();
+    JOINERY_TRY(core->seen_number_, next_number_in(*core->store_));
     return core;
 }
 
@@ -236,6 +246,12 @@ Result<Core::Changed> Core::commit() {
         for (const auto& document : open_documents())
             document->outbox().put_back();
     }
+    if (done) {
+        for (const std::string& id : std::exchange(new_ids_, {})) {
+            // What cannot be opened now is announced when a session begins.
+            if (const auto document = open_document(id, false)) done->push_back(*document);
+        }
+    }
     if (!std::exchange(has_absorbed_, false)) return done;
     // What others stored may be of our own actor. If no new one can be had now, the next local
     // change tries again.
@@ -269,6 +285,7 @@ Result<Core::Changed> Core::write_all(const Changed& pending) {
         JOINERY_TRY(next, decode_arrival(*number_bytes));
     }
     auto next_number = static_cast<DocumentNumber>(next);
+    if (others) find_new(*writer, next_number);
     for (const auto& document : others ? open_documents() : pending) {
         if (others) {
             has_absorbed_ = true;
@@ -282,6 +299,7 @@ Result<Core::Changed> Core::write_all(const Changed& pending) {
     }
     if (written.empty()) {
         seen_commit_ = count_before;
+        seen_number_ = next_number;
         return take_untold();
     }
     if (next_number != next) {
@@ -291,11 +309,29 @@ Result<Core::Changed> Core::write_all(const Changed& pending) {
     JOINERY_TRY_VOID(writer->commit());
     // Not what the store counts now: somebody may have committed since, and is to be heard.
     seen_commit_ = count_before + 1;
+    seen_number_ = next_number;
     for (const auto& document : written) {
         document->finish_write(true);
         note_untold(document);
     }
     return take_untold();
+}
+
+/// Documents are numbered as they are first stored, so those from seen_number_ on are new. What
+/// cannot be read is left for the next session's list: a damaged record must not keep others from
+/// the store.
+void Core::find_new(StoreReader& reader, DocumentNumber next_number) {
+    new_ids_.clear();
+    if (next_number <= seen_number_) return;
+    Bytes key;
+    while (true) {
+        const auto found = reader.first_at_or_after(Table::documents, key);
+        if (!found || !*found) return;
+        const auto record = decode_document_record((*found)->value);
+        key.assign((*found)->key.begin(), (*found)->key.end());
+        if (record && record->number >= seen_number_) new_ids_.emplace_back(as_text(key));
+        key.push_back(0);
+    }
 }
 
 bool Core::acknowledged(std::string_view document,

@@ -110,6 +110,8 @@ class Core : public session::Host {
     Result<void> follow_others();
     Result<void> write_acknowledged(const Changed& due);
     Result<Changed> write_all(const Changed& pending);
+    /// Notes the documents that others made since the last commit here.
+    void find_new(StoreReader& reader, DocumentNumber next_number);
     void note_untold(const std::shared_ptr<DocumentCore>& document);
     Changed take_untold();
 
@@ -131,6 +133,8 @@ class Core : public session::Host {
     std::map<std::string_view, std::shared_ptr<DocumentCore>> untold_;
     bool has_absorbed_ = false;
     std::atomic<std::uint64_t> seen_commit_{0};
+    DocumentNumber seen_number_ = 0;  ///< Documents below it were there at the last commit.
+    std::vector<std::string> new_ids_;
 };
 
 }  // namespace joinery::detail

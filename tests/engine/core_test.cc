@@ -68,6 +68,28 @@ TEST_F(CoreTest, ACommitTouchesNoDocumentThatHasNothingToStore) {
     EXPECT_EQ(document(*open(disk_), "busy").status()->change_count, 1U);
 }
 
+TEST_F(CoreTest, ADocumentThatAnotherProcessMakesIsHeardOf) {
+    const auto one = open(disk_);
+    set(*one, "/a", 1);
+    ASSERT_TRUE(one->commit().has_value());
+    const auto two = open(disk_);
+    for (const char* const id : {"new", "newer"}) {
+        ASSERT_TRUE(try_set(document(*two, id), "/b", 1).has_value());
+        ASSERT_TRUE(two->commit().has_value());
+        ASSERT_TRUE(one->others_wrote());
+        disk_.fail_commit(1);
+        set(*one, "/a", id[3] == 'e' ? 3 : 2);
+        ASSERT_FALSE(one->commit().has_value());
+        const auto changed = one->commit();
+        ASSERT_TRUE(changed.has_value());
+        ASSERT_EQ(changed->size(), 2U);
+        EXPECT_EQ((*changed)[0]->id(), "d");
+        EXPECT_EQ((*changed)[1]->id(), id);
+        set(*one, "/a", 4);
+        EXPECT_EQ(one->commit()->size(), 1U);
+    }
+}
+
 TEST_F(CoreTest, WhatWasAcknowledgedIsStoredAfterACommitThatFailed) {
     ChainMark change;
     DeviceKey device;

@@ -350,11 +350,13 @@ TEST_F(PeerTest, AReceiptWaitsUntilAnotherPeerHasTheChangeDurable) {
 
 TEST_F(PeerTest, TheLogHasItsPartsInFieldsOfTheirOwn) {
     std::mutex mutex;
+    std::condition_variable logged;
     std::vector<LogEntry> entries;
     Options options;
     options.log = [&](const LogEntry& entry) {
         const std::lock_guard lock(mutex);
         entries.push_back(entry);
+        logged.notify_one();
     };
     const auto b = open("b");
     const auto url = b->listen("tcp://127.0.0.1:0");
@@ -363,6 +365,8 @@ TEST_F(PeerTest, TheLogHasItsPartsInFieldsOfTheirOwn) {
         ASSERT_TRUE(a->sync(*url, {}, 30s).has_value());
         const auto refused = a->sync("tcp://127.0.0.1:1", {}, 30s);
         EXPECT_EQ(refused.error().code, Errc::disconnected);
+        std::unique_lock lock(mutex);
+        ASSERT_TRUE(logged.wait_for(lock, 30s, [&] { return entries.size() == 2; }));
     }
     const DeviceKey device = b->status().device;
     ASSERT_EQ(entries.size(), 2U);

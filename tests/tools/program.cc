@@ -105,6 +105,8 @@ Running::~Running() {
     close(from_);
 }
 
+void Running::signal(int signal) const { ::kill(process_, signal); }
+
 int Running::end(int signal) {
     kill(process_, signal);
     const int status = wait_status(process_);

@@ -33,6 +33,8 @@ class Running {
     std::optional<std::string> next_line();
     /// The rest of the first line that starts with @p start; fails the test without one.
     std::string wait_for(std::string_view start);
+    /// Sends @p signal, without waiting for what it does.
+    void signal(int signal) const;
     /// Sends @p signal and waits; the exit status as in Outcome.
     int end(int signal);
 

@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <functional>
 
 namespace joinery::testing {
 namespace {
@@ -127,6 +128,44 @@ TEST_F(WebSocketTest, MetricsAreForThisMachineAlone) {
     }
     EXPECT_TRUE(ask({"get", address_of(url), "/"}).starts_with("404 "));
     refused({"peer", "--open", "--metrics", "0.0.0.0:0"}, "loopback alone");
+}
+
+TEST_F(WebSocketTest, ALaptopThatSleptIsInStepAgain) {
+    write_file("hub.toml", "[links]\nheartbeat_idle_ms = 500\nanswer_time_ms = 500\n");
+    Running hub({"--store",
+                 path("hub"),
+                 "peer",
+                 "--open",
+                 "--config",
+                 path("hub.toml"),
+                 "--listen",
+                 "ws://127.0.0.1:0",
+                 "--metrics",
+                 "127.0.0.1:0"});
+    const std::string url = hub.wait_for("listening ");
+    const std::string metrics = address_of(hub.wait_for("metrics "));
+    const Running laptop({"--store", path("laptop"), "peer", "--open", "--connect", url});
+    output("hub", {"inc", "d", "/n", "1"});
+    const auto comes_to = [&](const std::function<bool()>& is_so) {
+        // Each try starts a program.
+        for (int i = 0; i < 2000; ++i) {
+            if (is_so()) return true;
+        }
+        return false;
+    };
+    const auto laptop_has = [&](const std::string& n) {
+        return comes_to([&] { return on("laptop", {"show", "d", "/n"}).out == n + "\n"; });
+    };
+    ASSERT_TRUE(laptop_has("1"));
+    laptop.signal(SIGSTOP);
+    output("hub", {"inc", "d", "/n", "1"});
+    // Nothing answers there any more, though the machine takes what is sent.
+    EXPECT_TRUE(comes_to([&] {
+        return ask({"get", metrics, "/metrics"}).find("joinery_links{state=\"online\"} 0 ") !=
+               std::string::npos;
+    }));
+    laptop.signal(SIGCONT);
+    EXPECT_TRUE(laptop_has("2"));
 }
 
 TEST_F(WebSocketTest, WhatIsWrongIsSaid) {
