@@ -21,23 +21,30 @@
 
 namespace joinery::transport::detail {
 
+/// A handshake that can be given up, whatever its stream.
+class WsPending {
+  public:
+    WsPending() = default;
+    WsPending(const WsPending&) = delete;
+    WsPending& operator=(const WsPending&) = delete;
+    virtual ~WsPending() = default;
+    /// Cuts the stream; no callback comes after.
+    virtual void abandon() = 0;
+};
+
 /// What the two ends' handshakes have in common: TLS, one head, a time limit for all of it, and
 /// one answer at the end. Handlers share it.
 template <class Stream>
-class WsHandshake : public std::enable_shared_from_this<WsHandshake<Stream>> {
+class WsHandshake : public WsPending, public std::enable_shared_from_this<WsHandshake<Stream>> {
   public:
     WsHandshake(std::unique_ptr<Stream> stream,
                 Random& random,
                 const WsOptions& options,
                 HttpHeadReader::Kind head,
                 Transport::OnLink on_link);
-    WsHandshake(const WsHandshake&) = delete;
-    WsHandshake& operator=(const WsHandshake&) = delete;
-    virtual ~WsHandshake() = default;
 
     void start();
-    /// No callback comes after.
-    void abandon();
+    void abandon() override;
 
   protected:
     /// The stream is there, encrypted where it is to be.

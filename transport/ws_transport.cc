@@ -101,7 +101,12 @@ class WsArrivals : public std::enable_shared_from_this<WsArrivals> {
     }
     WsArrivals(const WsArrivals&) = delete;
     WsArrivals& operator=(const WsArrivals&) = delete;
-    ~WsArrivals() = default;
+    /// Cuts those that are about it, so that nobody keeps the executor from its end.
+    ~WsArrivals() {
+        for (const auto& weak : std::exchange(pending_, {})) {
+            if (const auto pending = weak.lock()) pending->abandon();
+        }
+    }
 
     /// Before the first connection.
     void limit_replies() {
@@ -147,9 +152,11 @@ class WsArrivals : public std::enable_shared_from_this<WsArrivals> {
         const auto answered = [weak = weak_from_this()](Result<std::unique_ptr<Link>> link) {
             if (const auto self = weak.lock()) self->on_link_(std::move(link));
         };
-        std::make_shared<WsAccept<Stream>>(
-            std::move(stream), remote, random_, options_, answered, counted)
-            ->start();
+        const auto accept = std::make_shared<WsAccept<Stream>>(
+            std::move(stream), remote, random_, options_, answered, counted);
+        std::erase_if(pending_, [](const auto& weak) { return weak.expired(); });
+        pending_.push_back(accept);
+        accept->start();
     }
 
     Url url_;
@@ -158,6 +165,7 @@ class WsArrivals : public std::enable_shared_from_this<WsArrivals> {
     WsOptions options_;
     Transport::OnLink on_link_;
     std::size_t count_ = 0, reply_count_ = 0;
+    std::vector<std::weak_ptr<WsPending>> pending_;
 };
 
 class WsListener final : public Listener {

@@ -69,8 +69,7 @@ Result<void> DocumentCore::commit(const std::function<Result<void>(Tx&)>& body,
     return {};
 }
 
-// --- Transient writes
-// -----------------------------------------------------------------------------
+// --- Transient writes ----------------------------------------------------------------------------
 
 Result<void> DocumentCore::set_transient(std::string_view path,
                                          const Plain& value,

@@ -10,7 +10,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -26,7 +25,6 @@ namespace joinery::detail {
 class EventMerger {
   public:
     void append(const Patch& patch);
-    std::size_t size() const noexcept { return patches_.size(); }
     std::vector<Patch> take();
 
   private:

@@ -310,6 +310,26 @@ TEST_F(WsServer, CutsWhoTakesTooLongForHisHead) {  // Slow on purpose.
     EXPECT_LE(socket_.receive_one(), 0);
 }
 
+TEST_F(WsServer, NobodyKeepsItFromItsEnd) {
+    WsOptions options;
+    options.upgrade_time_limit = std::chrono::hours(1);
+    options.on_request = [](const HttpRequest&) {
+        return std::optional(HttpReply{200, "text/plain", std::string(16U << 20U, 'x')});
+    };
+    listen(std::move(options));
+    // One that says half of what it wants, and one that takes nothing of what it wanted.
+    ASSERT_TRUE(socket_.send("GET / HTTP/1.1\r\n"));
+    RawSocket other;
+    ASSERT_TRUE(other.connect(listener_->url()));
+    ASSERT_TRUE(other.send("GET /big HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"));
+    ASSERT_TRUE(rig_->run_until([&] { return !other.receive_now(1).empty(); }));
+    listener_.reset();
+    while (rig_->step()) {
+    }
+    EXPECT_FALSE(rig_->is_late());
+    EXPECT_LE(socket_.receive_one(), 0);
+}
+
 TEST_F(WsServer, TakesNoMoreAtOnceThanItsLimit) {
     WsOptions options;
     options.upgrades_max = 1;
