@@ -42,7 +42,10 @@ Result<std::filesystem::path> find_directory(const std::filesystem::path& direct
         if (!made && made.error().code == Errc::not_found) {
             return fail(Errc::not_found, "the parent of the store's directory does not exist");
         }
-        if (!made) return made.error();
+        // Another process may have made it since, and begun to make a store there.
+        std::error_code unknown;
+        const bool is_there = std::filesystem::is_directory(directory, unknown);
+        if (!made && !is_there) return made.error();
     } else if (!S_ISDIR(status.st_mode)) {
         return fail(Errc::malformed, "the path is not a directory");
     }

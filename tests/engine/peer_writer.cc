@@ -39,7 +39,10 @@ Result<void> write_changes(Peer& peer, const std::string& id, std::uint64_t coun
 int main(int argc, char** argv) {
     if (argc != 4) return 2;
     auto store = open_store(argv[1]);
-    if (!store) return 3;
+    if (!store) {
+        std::fprintf(stderr, "peer_writer: %s\n", std::string(store.error().what).c_str());
+        return 3;
+    }
     const auto peer = Peer::open(*std::move(store));
     if (!peer) return 4;
     const auto done = write_changes(**peer, argv[2], std::strtoull(argv[3], nullptr, 10));
