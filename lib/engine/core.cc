@@ -40,12 +40,24 @@ Result<std::array<std::uint8_t, kDeviceSeedSize>> device_seed(Store& store, Rand
 }
 
 /// The number of the document that is made next.
-Result<DocumentNumber> next_number_in(Store& store) {
-    JOINERY_TRY(const auto reader, store.read());
-    JOINERY_TRY(const auto bytes, reader->get(Table::meta, as_bytes(kNextDocumentKey)));
+Result<DocumentNumber> next_number_in(StoreReader& reader) {
+    JOINERY_TRY(const auto bytes, reader.get(Table::meta, as_bytes(kNextDocumentKey)));
     if (!bytes) return DocumentNumber{1};
     JOINERY_TRY(const std::uint64_t next, decode_arrival(*bytes));
     return static_cast<DocumentNumber>(next);
+}
+
+/// By id, up to the first record that cannot be read.
+template <class Visit>
+void for_each_document(StoreReader& reader, const Visit& visit) {
+    Bytes key;
+    while (true) {
+        const auto found = reader.first_at_or_after(Table::documents, key);
+        if (!found || !*found) return;
+        visit(**found);
+        key.assign((*found)->key.begin(), (*found)->key.end());
+        key.push_back(0);
+    }
 }
 
 Result<std::optional<DocumentRecord>> find_record(StoreReader& reader, std::string_view id) {
@@ -70,23 +82,25 @@ Result<std::unique_ptr<Core>> Core::open(std::unique_ptr<Store> store,
     const auto on_overtaken = [raw = core.get()](const Overtaken& overtaken) {
         return raw->leave_actor(overtaken);
     };
-    core->context_.reset(
-        new CoreContext{*core->store_,
-                        clock,
-                        *core->key_,
-                        on_overtaken,
-                        [raw = core.get()](DocumentCore& document) { raw->note_pending(document); },
-                        core->hooks_.run_callback,
-                        [raw = core.get()](DocumentCore& document) {
-                            if (raw->hooks_.on_unsent) raw->hooks_.on_unsent(document);
-                        },
-                        !core->hooks_.on_unsent,
-                        {},
-                        core->hooks_.after,
-                        core->hooks_.on_presence});
+    core->context_.reset(new CoreContext{
+        *core->store_,
+        clock,
+        *core->key_,
+        on_overtaken,
+        [raw = core.get()](DocumentCore& document) { raw->note_pending(document); },
+        core->hooks_.run_callback,
+        [raw = core.get()](DocumentCore& document) {
+            if (raw->hooks_.on_unsent) raw->hooks_.on_unsent(document);
+        },
+        !core->hooks_.on_unsent,
+        {},
+        [raw = core.get()](DocumentCore& document) { raw->note_transient(document); },
+        core->hooks_.after,
+        core->hooks_.on_presence});
     random.fill(core->context_->run.bytes);
     core->seen_commit_ = core->store_->commit_count();
-    JOINERY_TRY(core->seen_number_, next_number_in(*core->store_));
+    JOINERY_TRY(const auto reader, core->store_->read());
+    JOINERY_TRY(core->seen_number_, next_number_in(*reader));
     return core;
 }
 
@@ -279,12 +293,8 @@ Result<Core::Changed> Core::write_all(const Changed& pending) {
     const std::uint64_t count_before = store_->commit_count();
     const bool others = count_before != seen_commit_;
     Changed written;
-    JOINERY_TRY(const auto number_bytes, writer->get(Table::meta, as_bytes(kNextDocumentKey)));
-    std::uint64_t next = 1;
-    if (number_bytes) {
-        JOINERY_TRY(next, decode_arrival(*number_bytes));
-    }
-    auto next_number = static_cast<DocumentNumber>(next);
+    JOINERY_TRY(const DocumentNumber next, next_number_in(*writer));
+    DocumentNumber next_number = next;
     if (others) find_new(*writer, next_number);
     for (const auto& document : others ? open_documents() : pending) {
         if (others) {
@@ -323,15 +333,10 @@ Result<Core::Changed> Core::write_all(const Changed& pending) {
 void Core::find_new(StoreReader& reader, DocumentNumber next_number) {
     new_ids_.clear();
     if (next_number <= seen_number_) return;
-    Bytes key;
-    while (true) {
-        const auto found = reader.first_at_or_after(Table::documents, key);
-        if (!found || !*found) return;
-        const auto record = decode_document_record((*found)->value);
-        key.assign((*found)->key.begin(), (*found)->key.end());
-        if (record && record->number >= seen_number_) new_ids_.emplace_back(as_text(key));
-        key.push_back(0);
-    }
+    for_each_document(reader, [&](const StoreReader::Record& found) {
+        const auto record = decode_document_record(found.value);
+        if (record && record->number >= seen_number_) new_ids_.emplace_back(as_text(found.key));
+    });
 }
 
 bool Core::acknowledged(std::string_view document,
@@ -382,9 +387,23 @@ std::uint64_t Core::unacknowledged_count() const {
     return count;
 }
 
+void Core::note_transient(DocumentCore& document) {
+    if (document.is_transient.exchange(true)) return;
+    const std::lock_guard lock(transient_mutex_);
+    transient_.push_back(document.shared_from_this());
+}
+
 void Core::flush_transient() {
-    for (const auto& document : open_documents())
+    Changed documents;
+    {
+        const std::lock_guard lock(transient_mutex_);
+        documents.swap(transient_);
+    }
+    for (const auto& document : documents) {
+        // Before, not after: what comes to wait from now on is listed again.
+        document->is_transient = false;
         document->flush_transient();
+    }
 }
 
 void Core::close_outboxes() {
@@ -453,14 +472,9 @@ std::vector<std::string> Core::documents() const {
     }
     const auto reader = store_->read();
     if (reader) {
-        Bytes key;
-        while (true) {
-            const auto found = (*reader)->first_at_or_after(Table::documents, key);
-            if (!found || !*found) break;
-            key.assign((*found)->key.begin(), (*found)->key.end());
-            ids.emplace_back(as_text(key));
-            key.push_back(0);
-        }
+        for_each_document(**reader, [&](const StoreReader::Record& found) {
+            ids.emplace_back(as_text(found.key));
+        });
     }
     std::ranges::sort(ids);
     ids.erase(std::ranges::unique(ids).begin(), ids.end());

@@ -99,6 +99,7 @@ class Core : public session::Host {
 
     std::vector<std::shared_ptr<DocumentCore>> open_documents() const;
     void note_pending(DocumentCore& document);
+    void note_transient(DocumentCore& document);
     /// The documents with something to store, by id; they are off the list then.
     Changed take_pending();
     void list(const std::shared_ptr<DocumentCore>& document);
@@ -129,6 +130,8 @@ class Core : public session::Host {
     /// what is open.
     mutable std::mutex pending_mutex_;
     Changed pending_;
+    std::mutex transient_mutex_;  ///< Taken under a document's lock; nothing is called under it.
+    Changed transient_;           ///< Documents where transient writes may wait, each once.
     /// Absorbed what others wrote, and not reported since: the commit after it failed. By id.
     std::map<std::string_view, std::shared_ptr<DocumentCore>> untold_;
     bool has_absorbed_ = false;

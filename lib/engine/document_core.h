@@ -68,6 +68,8 @@ struct CoreContext {
     /// Whether others are to learn of changes only once they are durable here.
     bool durable_first = false;
     PeerInstance run{};  ///< Of this peer.
+    /// The document has transient writes that wait. Under its lock.
+    std::function<void(DocumentCore&)> on_transient{};
     /// Runs a task of ours after a time. Under no lock; may be empty.
     std::function<void(MonotonicTime, std::function<void()>)> after{};
     /// Somebody's presence in the document of that id changed. Under no lock; may be empty.
@@ -93,6 +95,8 @@ class DocumentCore : public session::DocumentPort,
                                std::chrono::milliseconds window);
     /// Makes the transient writes that wait.
     void flush_transient();
+    /// Whether it is on the core's list of those where some may wait.
+    std::atomic<bool> is_transient{false};
     Result<Receipt> init_once(const std::function<Result<void>(Tx&)>& body);
     Result<Plain> read(std::string_view path, Lanes lanes = Lanes::all) const;
     Result<Plain> read_at(const Version& version, std::string_view path) const;

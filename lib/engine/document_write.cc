@@ -81,7 +81,10 @@ Result<void> DocumentCore::set_transient(std::string_view path,
     // Under the document's lock.
     const auto body = [&](Tx& tx) -> Result<void> {
         const MonotonicTime now = context_.clock.monotonic_now();
-        if (transient_.put_off(path, value, now, window)) return {};
+        if (transient_.put_off(path, value, now, window)) {
+            context_.on_transient(*this);
+            return {};
+        }
         const auto done = tx.set(path, value);
         if (!done) {
             transient_.forget(path);

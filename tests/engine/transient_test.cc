@@ -69,6 +69,25 @@ TEST_F(TransientTest, WhatWaitsIsMadeBeforeAnyOtherTransaction) {  // E4
     EXPECT_EQ(change_count(), 3U);
 }
 
+TEST_F(TransientTest, AFlushTouchesNoDocumentWhereNothingWaits) {
+    put_off("/x", 1);
+    put_off("/x", 2);
+    ASSERT_TRUE(try_set(document(*core_, "other"), "/y", 1).has_value());
+    // While the other document is locked.
+    const auto done = document(*core_, "other")
+                          .transact(
+                              [&](Tx&) -> Result<void> {
+                                  core_->flush_transient();
+                                  return {};
+                              },
+                              "");
+    ASSERT_TRUE(done.has_value());
+    EXPECT_EQ(shown(), "{\"x\":2}");
+    put_off("/x", 3);
+    core_->flush_transient();
+    EXPECT_EQ(shown(), "{\"x\":3}");
+}
+
 TEST_F(TransientTest, ATransactionThatFailsLeavesThemMade) {
     put_off("/x", 1);
     put_off("/x", 2);
