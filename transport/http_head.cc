@@ -1,5 +1,7 @@
 #include "transport/http_head.h"
 
+#include "transport/ascii.h"
+
 #include <algorithm>
 #include <http_parser.h>
 
@@ -7,13 +9,8 @@ namespace joinery::transport {
 
 namespace {
 
-char to_lower(char c) noexcept {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-bool is_equal_in_any_case(std::string_view a, std::string_view b) noexcept {
-    return std::ranges::equal(a, b, {}, to_lower, to_lower);
-}
+using detail::is_equal_in_any_case;
+using detail::to_lower;
 
 std::string_view trimmed(std::string_view text) noexcept {
     while (!text.empty() && (text.front() == ' ' || text.front() == '\t'))

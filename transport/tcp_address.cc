@@ -20,12 +20,14 @@ Result<Url> parse_tcp_url(std::string_view text) {
     if (url.path.size() > 1) {
         return fail(Errc::malformed, "a tcp URL has no path", text.size() - url.path.size());
     }
-    const bool is_address6 = url.host.find(':') != std::string::npos;
-    if (is_address6 && !literal_endpoint(url)) {
-        return fail(
-            Errc::malformed, "the brackets of the URL hold no IPv6 address", text.find('['));
-    }
+    JOINERY_TRY_VOID(check_address6(url, text));
     return url;
+}
+
+Result<void> check_address6(const Url& url, std::string_view text) {
+    const bool is_address6 = url.host.find(':') != std::string::npos;
+    if (!is_address6 || literal_endpoint(url)) return {};
+    return fail(Errc::malformed, "the brackets of the URL hold no IPv6 address", text.find('['));
 }
 
 std::string port_text(const Url& url) { return std::to_string(url.port.value_or(0)); }

@@ -21,6 +21,9 @@ using TcpEndpoints = std::vector<asio::ip::tcp::endpoint>;
 /// for another scheme.
 Result<Url> parse_tcp_url(std::string_view text);
 
+/// `malformed` where the brackets of @p text, which is @p url, hold no address.
+Result<void> check_address6(const Url& url, std::string_view text);
+
 /// The port of @p url, from parse_tcp_url(), in digits.
 std::string port_text(const Url& url);
 

@@ -1,6 +1,7 @@
 #include "transport/tcp_link.h"
 
 #include "transport/asio_error.h"
+#include "transport/link_handle.h"
 #include "transport/url.h"
 
 #include <asio/error.hpp>
@@ -213,24 +214,10 @@ void TcpConnection::release_socket(SocketEnd end) {
     close_timer_.cancel();
 }
 
-TcpLink::TcpLink(std::shared_ptr<TcpConnection> connection) noexcept
-    : connection_(std::move(connection)) {}
-
-TcpLink::~TcpLink() { connection_->abandon(); }
-
-void TcpLink::start(Events events) { connection_->start(std::move(events)); }
-Result<void> TcpLink::send(ByteView message) { return connection_->send(message); }
-void TcpLink::pause() { connection_->pause(); }
-void TcpLink::resume() { connection_->resume(); }
-void TcpLink::limit_received(std::size_t size_max) { connection_->limit_received(size_max); }
-void TcpLink::close() { connection_->close(); }
-std::size_t TcpLink::queued_size() const { return connection_->queued_size(); }
-std::string TcpLink::remote() const { return connection_->remote(); }
-
 std::unique_ptr<Link> make_tcp_link(asio::ip::tcp::socket socket,
                                     const asio::ip::tcp::endpoint& remote,
                                     const TcpOptions& options) {
-    return std::make_unique<TcpLink>(
+    return std::make_unique<LinkHandle<TcpConnection>>(
         std::make_shared<TcpConnection>(std::move(socket), format_endpoint(remote), options));
 }
 

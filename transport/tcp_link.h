@@ -17,7 +17,7 @@
 
 namespace joinery::transport::detail {
 
-/// A connected socket and its state. Each pending handler shares it, so it outlives its TcpLink
+/// A connected socket and its state. Each pending handler shares it, so it outlives its Link
 /// until the last of them has run.
 ///
 /// How a stream ends. The side that closes sends what it has queued, then FIN, and from close() on
@@ -74,25 +74,6 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
     bool is_paused_ = false;
     bool is_fin_sent_ = false;
     bool is_fin_seen_ = false;
-};
-
-/// The user's handle on a TcpConnection.
-class TcpLink final : public Link {
-  public:
-    explicit TcpLink(std::shared_ptr<TcpConnection> connection) noexcept;
-    ~TcpLink() override;
-
-    void start(Events events) override;
-    Result<void> send(ByteView message) override;
-    void pause() override;
-    void resume() override;
-    void limit_received(std::size_t size_max) override;
-    void close() override;
-    std::size_t queued_size() const override;
-    std::string remote() const override;
-
-  private:
-    std::shared_ptr<TcpConnection> connection_;
 };
 
 /// Makes a Link of a connected @p socket.

@@ -1,5 +1,6 @@
 #include "transport/tcp_transport.h"
 
+#include "transport/pending.h"
 #include "transport/tcp_address.h"
 #include "transport/tcp_dial.h"
 #include "transport/tcp_link.h"
@@ -7,7 +8,6 @@
 #include "transport/url.h"
 
 #include <utility>
-#include <vector>
 
 namespace joinery::transport {
 
@@ -23,7 +23,6 @@ class TcpTransport final : public Transport {
   public:
     TcpTransport(asio::any_io_executor executor, const TcpOptions& options)
         : executor_(std::move(executor)), options_(options) {}
-    ~TcpTransport() override;
 
     bool accepts(std::string_view url) const override { return has_scheme(url, "tcp"); }
     Result<std::unique_ptr<Listener>> listen(std::string_view text, OnLink on_link) override;
@@ -32,14 +31,8 @@ class TcpTransport final : public Transport {
   private:
     asio::any_io_executor executor_;
     TcpOptions options_;
-    std::vector<std::weak_ptr<TcpDial>> dials_;
+    Pending<TcpDial> dials_;
 };
-
-TcpTransport::~TcpTransport() {
-    for (const auto& weak : std::exchange(dials_, {})) {
-        if (const auto dial = weak.lock()) dial->abandon();
-    }
-}
 
 Result<std::unique_ptr<Listener>> TcpTransport::listen(std::string_view text, OnLink on_link) {
     JOINERY_TRY(const Url url, parse_tcp_url(text));
@@ -56,13 +49,12 @@ Result<std::unique_ptr<Listener>> TcpTransport::listen(std::string_view text, On
 }
 
 void TcpTransport::connect(std::string_view url, OnLink on_link) {
-    std::erase_if(dials_, [](const auto& dial) { return dial.expired(); });
     const auto pass_on = [options = options_,
                           on_link = std::move(on_link)](Result<TcpAnswer> answer) {
         on_link(make_link(std::move(answer), options));
     };
     auto dial = std::make_shared<TcpDial>(executor_, options_, pass_on);
-    dials_.push_back(dial);
+    dials_.add(dial);
     dial->start(parse_tcp_url(url));
 }
 

@@ -1,5 +1,7 @@
 #include "transport/url.h"
 
+#include "transport/ascii.h"
+
 #include <asio/ip/address.hpp>
 
 #include <algorithm>
@@ -12,9 +14,8 @@ constexpr std::string_view kSchemeEnd = "://";
 
 // <cctype> depends on the locale; a URL does not.
 constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-constexpr char to_lower(char c) noexcept {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
+using detail::lower;
+using detail::to_lower;
 constexpr bool is_letter(char c) noexcept { return to_lower(c) >= 'a' && to_lower(c) <= 'z'; }
 constexpr bool is_hex_digit(char c) noexcept {
     return is_digit(c) || (to_lower(c) >= 'a' && to_lower(c) <= 'f');
@@ -28,12 +29,6 @@ constexpr bool is_name_char(char c) noexcept {
 constexpr bool is_address6_char(char c) noexcept { return is_hex_digit(c) || c == ':' || c == '.'; }
 constexpr bool is_path_char(char c) noexcept {
     return c > ' ' && c < '\x7f' && c != '?' && c != '#';
-}
-
-std::string lower(std::string_view text) {
-    std::string result(text);
-    std::ranges::transform(result, result.begin(), to_lower);
-    return result;
 }
 
 // A cursor that remembers its offset for the Error.

@@ -4,6 +4,7 @@
 
 #include "base/env.h"
 #include "base/link.h"
+#include "transport/link_handle.h"
 #include "transport/send_limit.h"
 #include "transport/tcp_transport.h"
 #include "transport/ws_codec.h"
@@ -26,7 +27,7 @@ struct WsStart {
     Bytes first{};  ///< What came behind the other side's head.
 };
 
-/// A stream and its state. Each pending handler shares it, so it outlives its WsLink until the last
+/// A stream and its state. Each pending handler shares it, so it outlives its Link until the last
 /// of them has run.
 ///
 /// How a stream ends. Either side sends a close frame behind what it has queued, and the other
@@ -103,27 +104,6 @@ class WsConnection : public std::enable_shared_from_this<WsConnection<Stream>> {
     bool is_fin_sent_ = false;
 };
 
-/// The user's handle on a WsConnection.
-template <class Stream>
-class WsLink final : public Link {
-  public:
-    explicit WsLink(std::shared_ptr<WsConnection<Stream>> connection) noexcept
-        : connection_(std::move(connection)) {}
-    ~WsLink() override { connection_->abandon(); }
-
-    void start(Events events) override { connection_->start(std::move(events)); }
-    Result<void> send(ByteView message) override { return connection_->send(message); }
-    void pause() override { connection_->pause(); }
-    void resume() override { connection_->resume(); }
-    void limit_received(std::size_t size_max) override { connection_->limit_received(size_max); }
-    void close() override { connection_->close(); }
-    std::size_t queued_size() const override { return connection_->queued_size(); }
-    std::string remote() const override { return connection_->remote(); }
-
-  private:
-    std::shared_ptr<WsConnection<Stream>> connection_;
-};
-
 extern template class WsConnection<PlainStream>;
 extern template class WsConnection<TlsStream>;
 
@@ -132,8 +112,9 @@ std::unique_ptr<Link> make_ws_link(std::unique_ptr<Stream> stream,
                                    WsStart start,
                                    Random& random,
                                    const TcpOptions& options) {
-    return std::make_unique<WsLink<Stream>>(std::make_shared<WsConnection<Stream>>(
-        std::move(stream), std::move(start), random, options));
+    return std::make_unique<LinkHandle<WsConnection<Stream>>>(
+        std::make_shared<WsConnection<Stream>>(
+            std::move(stream), std::move(start), random, options));
 }
 
 }  // namespace joinery::transport::detail

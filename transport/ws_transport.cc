@@ -1,5 +1,6 @@
 #include "transport/ws_transport.h"
 
+#include "transport/pending.h"
 #include "transport/tcp_address.h"
 #include "transport/tcp_dial.h"
 #include "transport/tcp_listener.h"
@@ -12,7 +13,6 @@
 
 #include <openssl/ssl.h>
 #include <utility>
-#include <vector>
 
 namespace joinery::transport {
 
@@ -32,11 +32,7 @@ Result<Url> parse_ws_url(std::string_view text) {
     }
     if (!url.port) url.port = url.scheme == "ws" ? kPort : kTlsPort;
     if (url.path.empty()) url.path = "/";
-    const bool is_address6 = url.host.find(':') != std::string::npos;
-    if (is_address6 && !literal_endpoint(url)) {
-        return fail(
-            Errc::malformed, "the brackets of the URL hold no IPv6 address", text.find('['));
-    }
+    JOINERY_TRY_VOID(check_address6(url, text));
     return url;
 }
 
@@ -101,12 +97,7 @@ class WsArrivals : public std::enable_shared_from_this<WsArrivals> {
     }
     WsArrivals(const WsArrivals&) = delete;
     WsArrivals& operator=(const WsArrivals&) = delete;
-    /// Cuts those that are about it, so that nobody keeps the executor from its end.
-    ~WsArrivals() {
-        for (const auto& weak : std::exchange(pending_, {})) {
-            if (const auto pending = weak.lock()) pending->abandon();
-        }
-    }
+    ~WsArrivals() = default;
 
     /// Before the first connection.
     void limit_replies() {
@@ -154,8 +145,7 @@ class WsArrivals : public std::enable_shared_from_this<WsArrivals> {
         };
         const auto accept = std::make_shared<WsAccept<Stream>>(
             std::move(stream), remote, random_, options_, answered, counted);
-        std::erase_if(pending_, [](const auto& weak) { return weak.expired(); });
-        pending_.push_back(accept);
+        pending_.add(accept);
         accept->start();
     }
 
@@ -165,7 +155,7 @@ class WsArrivals : public std::enable_shared_from_this<WsArrivals> {
     WsOptions options_;
     Transport::OnLink on_link_;
     std::size_t count_ = 0, reply_count_ = 0;
-    std::vector<std::weak_ptr<WsPending>> pending_;
+    Pending<WsPending> pending_;  // Cut with it, so that none keeps the executor from its end.
 };
 
 class WsListener final : public Listener {
@@ -257,11 +247,6 @@ class WsTransport final : public Transport {
   public:
     WsTransport(asio::any_io_executor executor, Random& random, WsOptions options)
         : executor_(std::move(executor)), random_(random), options_(std::move(options)) {}
-    ~WsTransport() override {
-        for (const auto& weak : std::exchange(dials_, {})) {
-            if (const auto dial = weak.lock()) dial->abandon();
-        }
-    }
 
     bool accepts(std::string_view url) const override {
         return has_scheme(url, "ws") || has_scheme(url, "wss");
@@ -274,7 +259,7 @@ class WsTransport final : public Transport {
     Random& random_;
     WsOptions options_;
     std::shared_ptr<ssl::context> dialler_context_;  // Made when it is first needed.
-    std::vector<std::weak_ptr<WsDial>> dials_;
+    Pending<WsDial> dials_;
 };
 
 Result<std::unique_ptr<Listener>> WsTransport::listen(std::string_view text, OnLink on_link) {
@@ -299,9 +284,8 @@ Result<std::unique_ptr<Listener>> WsTransport::listen(std::string_view text, OnL
 }
 
 void WsTransport::connect(std::string_view text, OnLink on_link) {
-    std::erase_if(dials_, [](const auto& dial) { return dial.expired(); });
     auto dial = std::make_shared<WsDial>(executor_, random_, options_, std::move(on_link));
-    dials_.push_back(dial);
+    dials_.add(dial);
     const Result<Url> url = parse_ws_url(text);
     Result<std::shared_ptr<ssl::context>> context = std::shared_ptr<ssl::context>();
     if (url && url->scheme == "wss") {

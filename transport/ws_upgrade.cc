@@ -1,5 +1,7 @@
 #include "transport/ws_upgrade.h"
 
+#include "transport/ascii.h"
+
 #include <algorithm>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -8,6 +10,9 @@
 namespace joinery::transport {
 
 namespace {
+
+using detail::is_equal_in_any_case;
+using detail::lower;
 
 constexpr std::string_view kGuid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -39,16 +44,6 @@ std::string_view host_of(std::string_view authority) {
     }
     return authority.substr(0, authority.find(':'));
 }
-
-std::string lower(std::string_view text) {
-    std::string out(text);
-    for (char& c : out) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    }
-    return out;
-}
-
-bool is_equal_in_any_case(std::string_view a, std::string_view b) { return lower(a) == lower(b); }
 
 bool has(const std::vector<std::string>& list, std::string_view text) {
     return std::ranges::any_of(

@@ -16,13 +16,6 @@ namespace fs = std::filesystem;
 
 transport::HttpReply nothing() { return {404, "text/plain; charset=utf-8", "nothing is here\n"}; }
 
-std::optional<unsigned> hex_digit(char c) {
-    if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0');
-    if (c >= 'a' && c <= 'f') return static_cast<unsigned>(c - 'a') + 10;
-    if (c >= 'A' && c <= 'F') return static_cast<unsigned>(c - 'A') + 10;
-    return std::nullopt;
-}
-
 /// A step of a path without its escapes; none for one that names no file of a folder.
 std::optional<std::string> decode_step(std::string_view step) {
     std::string out;
@@ -31,10 +24,9 @@ std::optional<std::string> decode_step(std::string_view step) {
             out.push_back(step[i]);
             continue;
         }
-        if (i + 2 >= step.size()) return std::nullopt;
-        const auto high = hex_digit(step[i + 1]), low = hex_digit(step[i + 2]);
-        if (!high || !low) return std::nullopt;
-        out.push_back(static_cast<char>(16 * *high + *low));
+        std::array<std::uint8_t, 1> byte{};
+        if (!parse_hex(step.substr(i + 1, 2), byte)) return std::nullopt;
+        out.push_back(static_cast<char>(byte[0]));
         i += 2;
     }
     const bool is_name = !out.empty() && out.front() != '.' &&
