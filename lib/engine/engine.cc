@@ -1,5 +1,6 @@
 #include "engine/engine.h"
 
+#include "engine/fault_entry.h"
 #include "engine/trust.h"
 #include "transport/url.h"
 
@@ -65,11 +66,10 @@ Result<std::unique_ptr<Engine>> Engine::open(std::unique_ptr<Store> store,
     writer_options.poll_interval = own.poll_interval;
     writer_options.on_changed = [raw](const Core::Changed& changed) { raw->committed(changed); };
     writer_options.on_error = [raw](const Error& error) {
-        LogEntry entry{LogLevel::error,
-                       "store.write_failed",
-                       "changes could not be stored, trying again: " + std::string(error.what)};
-        entry.error = error.code;
-        raw->log(entry);
+        raw->log(fault_entry(LogLevel::error,
+                             "store.write_failed",
+                             "changes could not be stored, trying again",
+                             error));
     };
     engine->writer_ = std::make_unique<Writer>(
         *engine->core_, engine->strands_.writer, std::move(writer_options));
@@ -151,13 +151,13 @@ void Engine::note_answer(const LinkRequest& request) {
     strands_.writer.post([this, at = std::string(request.url), device = request.device] {
         const auto noted = note_key_at(core_->store(), at, device);
         if (noted) return;
-        log({LogLevel::warning,
-             "store.key_not_noted",
-             at + ": its key could not be noted: " + std::string(noted.error().what),
-             {},
-             at,
-             device,
-             noted.error().code});
+        LogEntry entry = fault_entry(LogLevel::warning,
+                                     "store.key_not_noted",
+                                     at + ": its key could not be noted",
+                                     noted.error());
+        entry.url = at;
+        entry.device = device;
+        log(entry);
     });
 }
 
@@ -230,13 +230,10 @@ void Engine::acknowledged(std::string_view document,
             is_storing_acknowledged_ = false;
             const auto done = core_->write_acknowledged();
             if (done) return;
-            log({LogLevel::warning,
-                 "store.acknowledgements_failed",
-                 "what others acknowledged could not be stored: " + std::string(done.error().what),
-                 {},
-                 {},
-                 {},
-                 done.error().code});
+            log(fault_entry(LogLevel::warning,
+                            "store.acknowledgements_failed",
+                            "what others acknowledged could not be stored",
+                            done.error()));
         });
     });
 }
@@ -253,13 +250,10 @@ void Engine::committed(const Core::Changed& changed) {
         snapshotting_ = false;
         const auto made = core_->make_snapshots(options_.snapshot_interval);
         if (!made) {
-            log({LogLevel::warning,
-                 "store.snapshot_failed",
-                 "a snapshot could not be made: " + std::string(made.error().what),
-                 {},
-                 {},
-                 {},
-                 made.error().code});
+            log(fault_entry(LogLevel::warning,
+                            "store.snapshot_failed",
+                            "a snapshot could not be made",
+                            made.error()));
         }
     });
 }

@@ -174,26 +174,26 @@ void Links::take_events(const Handle& connection) {
                 break;
             case session::Event::Kind::diverged:
                 ++divergence_count_;
-                log_event(*connection,
-                          event,
-                          {LogLevel::error,
-                           "document.diverged",
-                           " diverged: equal changes, unequal digests"});
+                log_document(*connection,
+                             event,
+                             LogLevel::error,
+                             "document.diverged",
+                             " diverged: equal changes, unequal digests");
                 break;
             case session::Event::Kind::forked:
-                log_event(*connection,
-                          event,
-                          {LogLevel::warning,
-                           "document.forked",
-                           ": an actor has two histories; both are taken, and kept as proof"});
+                log_document(*connection,
+                             event,
+                             LogLevel::warning,
+                             "document.forked",
+                             ": an actor has two histories; both are taken, and kept as proof");
                 break;
             case session::Event::Kind::refused:
-                log_event(*connection,
-                          event,
-                          {LogLevel::error,
-                           "document.refused",
-                           " refused: " + std::string(event.error ? event.error->what : "") +
-                               (event.text.empty() ? "" : " (" + event.text + ")")});
+                log_document(*connection,
+                             event,
+                             LogLevel::error,
+                             "document.refused",
+                             " refused: " + std::string(event.error ? event.error->what : "") +
+                                 (event.text.empty() ? "" : " (" + event.text + ")"));
                 break;
             case session::Event::Kind::closed:
                 if (event.error) {
@@ -222,13 +222,16 @@ void Links::take_events(const Handle& connection) {
     }
 }
 
-/// @p entry's text goes behind the name of the document.
-void Links::log_event(const Connection& connection, const session::Event& event, LogEntry entry) {
-    LogEntry full =
-        entry_of(connection, entry.level, entry.event, "document " + event.document + entry.text);
-    full.document = event.document;
-    if (event.error) full.error = event.error->code;
-    log(full);
+/// @p what goes behind the name of the document.
+void Links::log_document(const Connection& connection,
+                         const session::Event& event,
+                         LogLevel level,
+                         std::string_view name,
+                         const std::string& what) const {
+    LogEntry entry = entry_of(connection, level, name, "document " + event.document + what);
+    entry.document = event.document;
+    if (event.error) entry.error = event.error->code;
+    log(entry);
 }
 
 SyncReport Links::report_of(const Connection& connection) const {

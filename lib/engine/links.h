@@ -239,7 +239,11 @@ class Links {
     std::optional<MonotonicTime> last_dial_;
     Strand::Timer turn_timer_;
     RateLimit arrivals_;
-    void log_event(const Connection& connection, const session::Event& event, LogEntry entry);
+    void log_document(const Connection& connection,
+                      const session::Event& event,
+                      LogLevel level,
+                      std::string_view name,
+                      const std::string& what) const;
     /// Says so at most once a second: anybody may bring it about as often as he likes.
     void log_at_times(std::optional<MonotonicTime>& last, const LogEntry& entry);
     std::optional<MonotonicTime> last_not_made_log_;

@@ -1,6 +1,7 @@
 // Who arrives over a link, whether it may come in, and which link stays where there are two to one
 // peer.
 
+#include "engine/fault_entry.h"
 #include "engine/links.h"
 #include "transport/url.h"
 
@@ -58,14 +59,9 @@ void Links::cut_arrival(const std::string& what, const std::string& remote) {
 
 void Links::not_made(const Error& error) {
     metrics_.not_made.note(error.code);
-    log_at_times(last_not_made_log_,
-                 {LogLevel::warning,
-                  "link.not_made",
-                  "a connection made no link: " + std::string(error.what),
-                  {},
-                  {},
-                  {},
-                  error.code});
+    log_at_times(
+        last_not_made_log_,
+        fault_entry(LogLevel::warning, "link.not_made", "a connection made no link", error));
 }
 
 void Links::log_at_times(std::optional<MonotonicTime>& last, const LogEntry& entry) {
