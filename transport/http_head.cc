@@ -116,7 +116,6 @@ const HttpHead& HttpHeadReader::head() const noexcept { return state_->head; }
 
 Result<std::optional<std::size_t>> HttpHeadReader::take(ByteView bytes) {
     JOINERY_ASSERT(!state_->is_whole);
-    // One byte more than may be: so a head of exactly the limit is told from a longer one.
     const std::size_t room = kHttpHeadMax - state_->taken_size;
     const std::string_view text = as_text(bytes.first(std::min(bytes.size(), room)));
     const std::size_t taken =

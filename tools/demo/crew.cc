@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cmath>
 #include <csignal>
 #include <fcntl.h>
 #include <poll.h>
@@ -67,6 +68,14 @@ void hold_interrupts() {
         sigaction(signal, &action, nullptr);
     }
     pthread_sigmask(SIG_BLOCK, &held, nullptr);
+}
+
+double percentile(std::vector<double> values, double part) {
+    if (values.empty()) return 0;
+    std::ranges::sort(values);
+    const auto rank =
+        static_cast<std::size_t>(std::ceil(part * static_cast<double>(values.size())));
+    return values[std::max<std::size_t>(rank, 1) - 1];
 }
 
 SharedTime shared_now() {

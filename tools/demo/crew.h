@@ -20,6 +20,9 @@ namespace joinery::tools {
 using SharedTime = std::chrono::nanoseconds;
 SharedTime shared_now();
 
+/// The least of @p values that is no less than @p part of them; 0 without any.
+double percentile(std::vector<double> values, double part);
+
 /// From now on SIGINT and SIGTERM only interrupt waiting for a peer, which then fails with `io`;
 /// they are kept until then. Before any thread starts.
 void hold_interrupts();

@@ -135,9 +135,7 @@ class DemoPeer {
 
     double acknowledged_p50() {
         const std::lock_guard lock(mutex_);
-        if (acknowledged_ms_.empty()) return 0;
-        std::ranges::sort(acknowledged_ms_);
-        return acknowledged_ms_[acknowledged_ms_.size() / 2];
+        return percentile(acknowledged_ms_, 0.5);
     }
 
     /// The values that a clash hides.

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstdio>
 #include <thread>
 
@@ -38,14 +37,6 @@ std::string size_text(std::int64_t size) {
     char text[32];
     std::snprintf(text, sizeof text, "%.1f kB", static_cast<double>(size) / 1000.0);
     return text;
-}
-
-double percentile(std::vector<double> values, double part) {
-    if (values.empty()) return 0;
-    std::ranges::sort(values);
-    const auto rank =
-        static_cast<std::size_t>(std::ceil(part * static_cast<double>(values.size())));
-    return values[std::max<std::size_t>(rank, 1) - 1];
 }
 
 double ms_between(SharedTime from, SharedTime to) {
