@@ -75,6 +75,8 @@ struct Dependency {
 
 struct ChangeHeader {
     ChainIndex chain = kNone;
+    /// Of a refusal (rule U3): the place of what it refuses among its dependencies. Else kNone.
+    std::uint32_t refused = kNone;
     std::uint64_t seq = 0;
     std::uint64_t counter = 0;  ///< Of the first operation; the next free one where there is none.
     std::int64_t time_ms = 0;
@@ -134,6 +136,11 @@ struct Batch {
     }
     std::span<const SeenCell> seen_cells_of(const Op& op) const {
         return std::span(seen_cells).subspan(op.extra, op.extra_count);
+    }
+    /// What @p change refuses; none if it is no refusal (rule U3).
+    std::optional<Dependency> refused_by(const ChangeHeader& change) const {
+        if (change.refused == kNone) return std::nullopt;
+        return dependencies_of(change)[change.refused];
     }
     /// The links of change @p index; nullptr if it has none.
     const ChangeLinks* links_of(std::size_t index) const;

@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t kInlineOperationsMax = 63;
 constexpr std::uint8_t kHashedOperations = 0xff;
 constexpr std::uint8_t kChangeVersion = 1;
+constexpr std::uint8_t kRefusalVersion = 2;
 
 enum class DotForm : std::uint8_t { none = 0, own = 1, other = 2, by_key = 3 };
 
@@ -197,10 +198,12 @@ ChangeHash ChangeHasher::hash(const Names& names,
                               std::span<const ChangeHash> dependencies) {
     JOINERY_ASSERT(dependencies.size() == change.dependency_count);
     const std::string_view message = batch.message_of(change);
-    constexpr std::size_t kHeadMax = 1 + ChangeHash::kSize + 3 * kVarintSizeMax + 1;
+    constexpr std::size_t kHeadMax = 1 + ChangeHash::kSize + 4 * kVarintSizeMax + 1;
     std::uint8_t* at = make_room(input_, input_.data(), kHeadMax + message.size());
-    at = put_u8(at, kChangeVersion);
+    const bool is_refusal = change.refused != kNone;
+    at = put_u8(at, is_refusal ? kRefusalVersion : kChangeVersion);
     at = put_raw(at, previous);
+    if (is_refusal) at = put_varint(at, change.refused);
     at = put_zigzag(at, change.time_ms);
     at = put_varint(at, change.op_count);
     at = put_sized(at, as_bytes(message));

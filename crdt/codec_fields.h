@@ -22,7 +22,7 @@ enum class Field : std::uint8_t {
     dependency_count,
     dependency_actor,
     dependency_seq,
-    message_size,
+    refused,
     op_head,
     container,
     key,
@@ -201,7 +201,9 @@ inline constexpr std::uint64_t kSingleOpFlag = 8;  ///< One operation: the count
 inline constexpr std::uint64_t kAfterFlag = 16;    ///< Its predecessor's hash is written out.
 inline constexpr std::uint64_t kHashesFlag =
     32;  ///< Its dependencies' hashes are written out; only beside kDependenciesFlag.
-inline constexpr std::uint64_t kAllChangeFlags = 63;
+inline constexpr std::uint64_t kRefusalFlag =
+    64;  ///< Which of its dependencies it refuses; only beside kDependenciesFlag.
+inline constexpr std::uint64_t kAllChangeFlags = 127;
 
 /// The head of an operation: kind, then what it makes or the type of its value, then flags.
 inline constexpr std::uint64_t kHeadKindBits = 7;

@@ -50,6 +50,7 @@ class ChangeReader {
         if (!source_.ok()) return;
         if ((flags & kDependenciesFlag) != 0) dependencies(header, (flags & kHashesFlag) != 0);
         if ((flags & (kAfterFlag | kHashesFlag)) != 0 && source_.ok()) links(header, flags);
+        if ((flags & kRefusalFlag) != 0) refused(header);
         if ((flags & kMessageFlag) != 0) message(header);
         header.op_begin = static_cast<std::uint32_t>(batch_.ops.size());
         for (std::size_t i = 0; i < op_count && source_.ok(); ++i) {
@@ -138,6 +139,12 @@ class ChangeReader {
         batch_.links.push_back(std::move(links));
     }
 
+    void refused(ChangeHeader& header) {
+        const std::uint64_t place = source_.integer(Field::refused);
+        if (place >= header.dependency_count) refuse("refusal of no dependency");
+        if (source_.ok()) header.refused = static_cast<std::uint32_t>(place);
+    }
+
     void message(ChangeHeader& header) {
         const ByteView text = source_.text();
         if (text.empty() || text.size() > kMessageTextSizeMax || !is_utf8(text)) {
@@ -221,10 +228,15 @@ class ChangeReader {
     }
 
     void stamp(Op& op, const ChangeHeader& header) {
-        const std::uint64_t above = source_.integer(Field::stamp);
+        std::uint64_t above = source_.integer(Field::stamp);
+        const bool is_refusal = header.refused != kNone;
+        if (is_refusal) above = static_cast<std::uint64_t>(zigzag_inverse(above));
         const auto time = static_cast<std::uint64_t>(header.time_ms);
         op.stamp = static_cast<std::int64_t>(time + above);
-        if (op.stamp <= header.time_ms) refuse("stamp that goes without saying");
+        // Rule U4: what is put back is as old as it was.
+        const bool is_needless =
+            is_refusal ? above == 0 || op.stamp == kNoStamp : op.stamp <= header.time_ms;
+        if (is_needless) refuse("stamp that goes without saying");
     }
 
     Dot neighbour(ChainIndex author, std::uint64_t counter, Field form, Field counter_field) {

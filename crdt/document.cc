@@ -231,10 +231,21 @@ bool follows(const Batch& batch, std::size_t i) {
 }  // namespace
 
 Result<ApplyReport> Document::apply(const Batch& batch, std::span<const ChangeHash> hashes) {
+    return apply(batch, hashes, true);
+}
+
+Result<void> Document::try_apply(const Batch& batch, std::span<const ChangeHash> hashes) {
+    JOINERY_TRY_VOID(apply(batch, hashes, false));
+    return {};
+}
+
+Result<ApplyReport> Document::apply(const Batch& batch,
+                                    std::span<const ChangeHash> hashes,
+                                    bool is_kept) {
     JOINERY_ASSERT(!transaction_open_ && hashes.size() == batch.changes.size());
     ApplyReport report;
     // A single change fails before the graph knows it: nothing to go back to.
-    const bool is_single = batch.changes.size() == 1;
+    const bool is_single = is_kept && batch.changes.size() == 1;
     const Graph::Checkpoint before = is_single ? Graph::Checkpoint() : graph_.checkpoint();
     std::vector<std::pair<ChainIndex, Graph::ChainCheckpoint>> chains;
     LookAhead ahead(state_, batch.ops);
@@ -276,6 +287,11 @@ Result<ApplyReport> Document::apply(const Batch& batch, std::span<const ChangeHa
         }
         last_applied = i;
         ++report.applied;
+    }
+    if (!is_kept) {
+        state_.undo();
+        graph_.restore(before, chains);
+        return report;
     }
     state_.keep();
     remember_hashes(batch, hashes);

@@ -68,6 +68,9 @@ class Document {
     /// document is as it was. The caller has verified the seals over the hashes.
     Result<ApplyReport> apply(const Batch& batch, std::span<const ChangeHash> hashes);
 
+    /// Whether apply() would take the changes: an Error as it would give. Nothing is changed.
+    Result<void> try_apply(const Batch& batch, std::span<const ChangeHash> hashes);
+
     /// The local changes committed since the last call, with their hashes; moved out.
     struct Outgoing {
         Batch batch;
@@ -118,6 +121,7 @@ class Document {
         std::vector<ChangeHash> ring;
     };
 
+    Result<ApplyReport> apply(const Batch& batch, std::span<const ChangeHash> hashes, bool is_kept);
     void remember_hash(ChainIndex chain, std::uint64_t seq, const ChangeHash& hash);
     Result<ChangeHash> previous_hash(ChainIndex chain, std::uint64_t seq) const;
     void remember_hashes(const Batch& batch, std::span<const ChangeHash> hashes);

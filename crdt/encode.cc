@@ -149,6 +149,7 @@ class ChangeWriter {
         if (header.dependency_count != 0) flags |= kDependenciesFlag;
         if (header.message_size != 0) flags |= kMessageFlag;
         if (header.op_count == 1) flags |= kSingleOpFlag;
+        if (header.refused != kNone) flags |= kRefusalFlag;
         if (links != nullptr) [[unlikely]]
             flags |= flags_of(*links);
         sink_.integer(Field::actor, actor);
@@ -165,6 +166,7 @@ class ChangeWriter {
         if (header.dependency_count != 0) dependencies(header);
         if (links != nullptr) [[unlikely]]
             this->links(header, *links);
+        if (header.refused != kNone) sink_.integer(Field::refused, header.refused);
         if (header.message_size != 0) sink_.text(as_bytes(batch_.message_of(header)));
         std::uint64_t counter = header.counter;
         for (const Op& op : batch_.ops_of(header))
@@ -228,7 +230,9 @@ class ChangeWriter {
         if (op.stamp != kNoStamp) {
             const auto above =
                 static_cast<std::uint64_t>(op.stamp) - static_cast<std::uint64_t>(header.time_ms);
-            sink_.integer(Field::stamp, above);
+            const bool is_any = header.refused != kNone;
+            sink_.integer(Field::stamp,
+                          is_any ? zigzag_of(static_cast<std::int64_t>(above)) : above);
         }
         if (is_insert || op.kind == OpKind::move) {
             const PlaceExtra& extra = batch_.places[op.extra];

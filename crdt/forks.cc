@@ -119,6 +119,13 @@ void ForkedDocument::drop_from(NodeIndex begin, const Batch::Mark& mark) {
     history_.truncate(mark);
 }
 
+void ForkedDocument::drop_since(const Mark& mark) {
+    if (mark.node_count == nodes_.size()) return;
+    drop_from(mark.node_count, mark.history);
+    const auto shown = show();
+    JOINERY_ASSERT(shown.has_value());
+}
+
 /// F2 and F4: the chains of @p actor in the order of a walk through its tree.
 Result<void> ForkedDocument::find_chains(View& view, ChainIndex actor) const {
     struct Step {

@@ -114,6 +114,16 @@ class ForkedDocument {
     /// there was nothing to commit. The new change is the last of nodes().
     Result<bool> commit(Transaction& transaction, std::string_view message = {});
 
+    /// The name that the change, which is shown, has in document().
+    Dependency shown_as(NodeIndex node) const;
+    struct Mark {
+        NodeIndex node_count;
+        Batch::Mark history;
+    };
+    Mark mark() const noexcept { return {static_cast<NodeIndex>(nodes_.size()), history_.mark()}; }
+    /// Goes back to how it was, at the cost of the whole history.
+    void drop_since(const Mark& mark);
+
     // --- What it shows -------------------------------------------------------------------------
     /// Behind a fork its actors are branches: names of their first change's hash. Another one after
     /// a branch opened.

@@ -86,6 +86,11 @@ class ForkedDocument::Namer {
     std::vector<std::uint64_t> base_;  ///< By chain of the document: the counter before its first.
 };
 
+Dependency ForkedDocument::shown_as(NodeIndex node) const {
+    const Chain& chain = view_->chains[view_->chain_of[node]];
+    return {chain.inner, nodes_[node].seq - nodes_[chain.first].seq + 1};
+}
+
 Result<bool> ForkedDocument::commit(Transaction& transaction, std::string_view message) {
     JOINERY_ASSERT(&transaction.document() == document_);
     Batch batch;
@@ -100,10 +105,14 @@ Result<bool> ForkedDocument::commit(Transaction& transaction, std::string_view m
     }
     ChangeHash previous = chain_origin(id_, names_.actor(header.chain));
     std::vector<ChangeHash> dependencies;
+    const std::optional<Dependency> refused = batch.refused_by(header);
     batch.dependencies.clear();
     for (const NodeIndex head : heads()) {
         const Node& node = nodes_[head];
         if (node.actor == header.chain) continue;
+        if (refused == shown_as(head)) {
+            header.refused = static_cast<std::uint32_t>(dependencies.size());
+        }
         dependencies.push_back(node.hash);
         batch.dependencies.push_back({node.actor, node.seq});
     }

@@ -10,15 +10,13 @@ namespace {
 
 std::uint32_t size_of(const auto& items) { return static_cast<std::uint32_t>(items.size()); }
 
-/// The stamp to carry after @p greatest, or kNoStamp where the wall time does. The last stamp of
-/// all has none after it.
-std::int64_t stamp_after(std::int64_t greatest, std::int64_t time_ms) {
+}  // namespace
+
+std::int64_t Transaction::stamp_after(std::int64_t greatest) const {
     const bool is_last = greatest == std::numeric_limits<std::int64_t>::max();
     const std::int64_t stamp = is_last ? greatest : greatest + 1;
-    return stamp > time_ms ? stamp : kNoStamp;
+    return stamp > header_.time_ms ? stamp : kNoStamp;
 }
-
-}  // namespace
 
 Transaction::Transaction(Document& document, const ActorId& actor, WallTime time)
     : Transaction(document, document.names_.intern_actor(actor), time) {}
@@ -107,7 +105,7 @@ Result<KeyIndex> Transaction::key(std::string_view key) {
 std::int64_t Transaction::stamp_for(SlotIndex slot) const {
     const State& state = document_.state_;
     if (slot == kNone || !state.slot(slot).has_entry()) return kNoStamp;
-    return stamp_after(state.slot(slot).entry.stamp, header_.time_ms);
+    return stamp_after(state.slot(slot).entry.stamp);
 }
 
 /// Rule M5: clears the slot if it holds anything but entries and children of the sort @p kept.
@@ -245,8 +243,12 @@ Result<void> Transaction::increment(ContainerIndex counter, std::int64_t delta) 
         sum < std::numeric_limits<std::int64_t>::min()) {
         return fail(Errc::over_limit, "the counter would pass 64 bits");
     }
+    return add_increment(counter, delta);
+}
+
+Result<void> Transaction::add_increment(ContainerIndex counter, std::int64_t delta) {
     IncrementExtra extra{delta, header_.counter + op_count(), 0, delta};
-    for (const Cell& cell : state.cells(counter)) {
+    for (const Cell& cell : document_.state_.cells(counter)) {
         if (cell.chain != header_.chain) continue;
         extra = {delta, cell.origin, cell.last, cell.total + delta};
     }
@@ -308,7 +310,7 @@ Result<ElementIndex> Transaction::insert(ContainerIndex list,
     op.extra = size_of(document_.outgoing_.batch.places);
     op.value = content.value;
     const State::Element& current = document_.state_.element(element);
-    if (current.item != kNone) op.stamp = stamp_after(current.stamp, header_.time_ms);
+    if (current.item != kNone) op.stamp = stamp_after(current.stamp);
     const PlaceExtra place = place_after(places, left);
     document_.outgoing_.batch.places.push_back(place);
     JOINERY_TRY_VOID(run(std::move(op)));
@@ -329,7 +331,7 @@ Result<void> Transaction::move(ContainerIndex list, std::size_t from, std::size_
     op.kind = OpKind::move;
     op.container = list;
     op.key = element;
-    op.stamp = stamp_after(current.stamp, header_.time_ms);
+    op.stamp = stamp_after(current.stamp);
     op.extra = size_of(document_.outgoing_.batch.places);
     const PlaceExtra place = place_after(places, left);
     document_.outgoing_.batch.places.push_back(place);
@@ -351,7 +353,7 @@ inline Result<bool> Transaction::finish(std::string_view message) {
     if (message.size() > kMessageTextSizeMax) {
         return fail(Errc::over_limit, "message longer than 4 KiB");
     }
-    if (op_count() == 0) {
+    if (op_count() == 0 && header_.refused == kNone) {
         abort();
         return false;
     }

@@ -10,6 +10,8 @@
 
 namespace joinery::crdt {
 
+struct PutBackStep;
+
 /// One atomic change in the making. Reads of the document see what was done so far.
 ///
 /// Every verb answers `malformed` for a container of the wrong kind, `not_found` for a slot or
@@ -52,6 +54,13 @@ class Transaction {
     /// Moves the visible element at @p from so that it stands at @p to.
     Result<void> move(ContainerIndex list, std::size_t from, std::size_t to);
 
+    // --- In a refusal (rules U3, U4) ---------------------------------------------------------
+    /// Makes the change the refusal of @p change, which must be one of its dependencies: it is then
+    /// made even if it does nothing.
+    void refuse(const Dependency& change);
+    /// Does a step that PutBack found. Outside a refusal stamps follow R3.
+    Result<void> put_back(const PutBackStep& step);
+
     /// The index of map key @p key, interned.
     Result<KeyIndex> key(std::string_view key);
     /// The visible element at @p index of @p list; `not_found` past the end.
@@ -78,6 +87,10 @@ class Transaction {
     Result<void> check_value(const Value& value) const;
     Result<void> clear_other_kinds(ContainerIndex container, std::uint32_t key, Kind kept);
     std::int64_t stamp_for(SlotIndex slot) const;
+    /// The stamp to carry after @p greatest, or kNoStamp where the wall time does. The last stamp
+    /// of all has none after it.
+    std::int64_t stamp_after(std::int64_t greatest) const;
+    Result<void> add_increment(ContainerIndex counter, std::int64_t delta);
     void collect_cells(ContainerIndex container, std::uint32_t key);
     PlaceExtra place_after(const Sequence& places, std::uint32_t left_item) const;
 

@@ -120,7 +120,8 @@ TEST(Links, OfAnotherFormAreRefused) {
     expect_refused(kPlainFlags | 32, {}, Errc::malformed);
     expect_refused(kPlainFlags | 32, hash_text(1), Errc::malformed);
     expect_refused(kPlainFlags | 2 | 32, dependencies({4}), Errc::malformed);
-    expect_refused(kPlainFlags | 64, {}, Errc::unsupported);
+    expect_refused(kPlainFlags | 64, {}, Errc::malformed);  // It refuses no dependency.
+    expect_refused(kPlainFlags | 128, {}, Errc::unsupported);
 }
 
 TEST(Links, DependenciesOnOneActorStandInTheOrderOfTheirHashes) {  // F7

@@ -2,6 +2,7 @@
 
 #include "crdt/codec.h"
 #include "crdt/forks.h"
+#include "crdt/put_back.h"
 #include "crdt/snapshot.h"
 #include "crdt/transaction.h"
 #include "support/vectors.h"
@@ -276,6 +277,42 @@ TEST(Vectors, ASnapshotIsWrittenAndReadAsEver) {
     }
     const auto read = decode_snapshot(vectors.at("story"));
     vectors.expect("story-digest", (*read)->digest().view());
+}
+
+TEST(Vectors, ARefusalIsWrittenReadAndHashedAsEver) {  // U3, U4
+    Document ann("vector"), bob("vector");
+    const auto put = [](Document& document, const ActorId& actor, std::string_view key) {
+        Transaction t(document, actor, WallTime(1'000));
+        ASSERT_TRUE(t.put(kRoot, *t.key(key), Value(std::int64_t{1})).has_value());
+        ASSERT_TRUE(*t.commit());
+    };
+    put(bob, kBob, "x");
+    send(bob, ann);
+    put(ann, kAnn, "y");
+    ann.clear_outgoing();
+    bob.clear_outgoing();
+    put(bob, kBob, "x2");
+    send(bob, ann);
+    Transaction t(ann, kAnn, WallTime(2'000));
+    t.refuse({ann.names().find_actor(kBob), 2});
+    PutBackStep step;
+    step.kind = OpKind::put;
+    step.key = *t.key("x");
+    step.value = Value(std::int64_t{1});
+    step.stamp = 1'000;
+    ASSERT_TRUE(t.put_back(step).has_value());
+    ASSERT_TRUE(*t.commit("not that"));
+    Bytes written;
+    EncoderDictionary encoder;
+    encode_changes(ann.names(), ann.outgoing().batch, 0, 1, encoder, written);
+    const test::Vectors vectors("change-1/refusal.hex");
+    EXPECT_EQ(vectors.size(), 2U);
+    vectors.expect("refusal", written);
+    vectors.expect("hash", ann.outgoing().hashes[0].view());
+    DecoderDictionary decoder;
+    Batch read;
+    ASSERT_TRUE(decode_changes(vectors.at("refusal"), bob.names(), decoder, read).has_value());
+    EXPECT_EQ(read.changes[0].refused, 0U);
 }
 
 }  // namespace
