@@ -96,7 +96,9 @@ Result<std::unique_ptr<Core>> Core::open(std::unique_ptr<Store> store,
         {},
         [raw = core.get()](DocumentCore& document) { raw->note_transient(document); },
         core->hooks_.after,
-        core->hooks_.on_presence});
+        core->hooks_.on_presence,
+        core->hooks_.judge,
+        [raw = core.get()](const LogEntry& entry) { raw->log(entry); }});
     random.fill(core->context_->run.bytes);
     core->seen_commit_ = core->store_->commit_count();
     JOINERY_TRY(const auto reader, core->store_->read());

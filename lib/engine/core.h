@@ -34,6 +34,8 @@ class Core : public session::Host {
         std::function<void(MonotonicTime, std::function<void()>)> after{};
         /// Somebody's presence in the document of that id changed. From any thread, under no lock.
         std::function<void(const std::string&)> on_presence{};
+        /// Options::judge.
+        Judge judge{};
     };
 
     /// Takes over @p store; makes the device's key there if it has none.
@@ -66,6 +68,8 @@ class Core : public session::Host {
     bool has_pending() const;
     /// Documents in memory. Any thread.
     std::size_t open_count() const;
+    /// Changes of others that were refused here. Any thread.
+    std::uint64_t refused_count() const noexcept { return context_->refused_count; }
     /// Whether another process wrote to the store since the last commit() of ours.
     bool others_wrote() const;
 

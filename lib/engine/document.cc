@@ -1,6 +1,7 @@
 #include "joinery/document.h"
 
 #include "engine/document_core.h"
+#include "joinery/authority.h"
 
 namespace joinery {
 namespace {
@@ -105,6 +106,12 @@ Result<ChangeStatus> Document::status_of(std::string_view path) const {
 
 Subscription Document::observe_outbox(std::function<void(const OutboxStatus&)> callback) {
     return core_->observe_outbox(std::move(callback));
+}
+
+std::vector<Rejection> Document::rejections() const { return core_->rejections(); }
+
+Subscription Document::observe_rejections(std::function<void(const Rejection&)> callback) {
+    return core_->observe_rejections(std::move(callback));
 }
 
 }  // namespace joinery

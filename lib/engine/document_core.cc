@@ -54,6 +54,7 @@ Result<std::shared_ptr<DocumentCore>> DocumentCore::open(
         const auto live = core->load_live(reader, record->number);
         if (!live) return live.error();
         JOINERY_TRY_VOID(core->load_acknowledged(reader, record->number));
+        JOINERY_TRY_VOID(core->load_rejected(reader, record->number));
         return core;
     }
     JOINERY_TRY(LoadedDocument found,
@@ -69,6 +70,7 @@ Result<std::shared_ptr<DocumentCore>> DocumentCore::open(
     const auto loaded = core->load_live(reader, record->number);
     if (!loaded) return loaded.error();
     JOINERY_TRY_VOID(core->load_acknowledged(reader, record->number));
+    JOINERY_TRY_VOID(core->load_rejected(reader, record->number));
     return core;
 }
 
@@ -175,6 +177,7 @@ Result<bool> DocumentCore::absorb(StoreReader& reader) {
         if (is_changed) is_to_tell = note_events(false);
     }
     if (is_to_tell) tell();
+    tell_rejections();
     return is_changed;
 }
 
@@ -196,6 +199,7 @@ Result<bool> DocumentCore::absorb_changes(StoreReader& reader, const DocumentRec
             if (is_fork) return false;
             look_for_own(segment.batch);
             JOINERY_TRY_VOID(apply_segment(*document_, segment));
+            note_refusals(segment.batch, 0, true);
             for (std::size_t i = 0; i < hashes.size(); ++i) {
                 const crdt::ChangeHeader& change = segment.batch.changes[i];
                 if (is_unstored(change, hashes[i])) set_stored(change.chain, change.seq, hashes[i]);
@@ -277,6 +281,7 @@ Result<bool> DocumentCore::write_pending(StoreWriter& writer, DocumentNumber& ne
         first = end;
     }
     JOINERY_TRY_VOID(write_live_records(writer));
+    JOINERY_TRY_VOID(write_rejected(writer));
     if (writing_.empty() && !is_new_) return true;
     if (forked_) JOINERY_TRY_VOID(finish_forked_record(writer));
     JOINERY_TRY_VOID(
@@ -363,6 +368,7 @@ void DocumentCore::finish_write(bool committed) {
     const std::lock_guard lock(mutex_);
     if (!committed) return;
     document_->live().keep_stored();
+    outbox_.keep_rejected(writing_rejected_);
     live_count_ = writing_live_count_;
     record_ = writing_record_;
     is_new_ = false;

@@ -7,9 +7,11 @@
 #include "base/store.h"
 #include "crdt/codec.h"
 #include "crdt/document.h"
+#include "crdt/put_back.h"
 #include "crdt/seal.h"
 #include "crdt/transaction.h"
 #include "engine/change_queue.h"
+#include "engine/core_context.h"
 #include "engine/document_presence.h"
 #include "engine/event_watch.h"
 #include "engine/forked_log.h"
@@ -17,6 +19,7 @@
 #include "engine/records.h"
 #include "engine/transient.h"
 #include "engine/watch.h"
+#include "joinery/authority.h"
 #include "joinery/document.h"
 #include "session/host.h"
 
@@ -31,50 +34,6 @@
 #include <vector>
 
 namespace joinery::detail {
-
-/// As whom a process writes.
-struct Author {
-    crdt::ActorProof proof;
-    ActorId actor;
-
-    static Author of(const crdt::ActorProof& proof) { return {proof, crdt::actor_of(proof)}; }
-};
-
-/// A sign that others have changes of the actor as which this process writes that it never made, or
-/// made otherwise: the store was copied or put back to an older state.
-struct Overtaken {
-    ActorId actor;
-    std::string document;
-    std::uint64_t seq = 0;   ///< As far as the others have it.
-    bool is_proven = false;  ///< By changes under our own seal; else a peer merely says so.
-};
-
-class DocumentCore;
-
-/// What the documents of a peer share. Must outlive them.
-struct CoreContext {
-    Store& store;
-    Clock& clock;
-    const crdt::SigningKey& key;
-    /// Goes on as a fresh actor: on return every document has it. Under no lock. An Error means
-    /// that the store could not take a new incarnation.
-    std::function<Result<void>(const Overtaken&)> on_overtaken;
-    /// The document has changes to store: list it and wake the writer. Called under no lock.
-    std::function<void(DocumentCore&)> on_pending;
-    /// Runs a callback of the app's, in order.
-    std::function<void(std::function<void()>)> run_callback;
-    /// The document has changes that others may lack. Called under no lock.
-    std::function<void(DocumentCore&)> on_unsent;
-    /// Whether others are to learn of changes only once they are durable here.
-    bool durable_first = false;
-    PeerInstance run{};  ///< Of this peer.
-    /// The document has transient writes that wait. Under its lock.
-    std::function<void(DocumentCore&)> on_transient{};
-    /// Runs a task of ours after a time. Under no lock; may be empty.
-    std::function<void(MonotonicTime, std::function<void()>)> after{};
-    /// Somebody's presence in the document of that id changed. Under no lock; may be empty.
-    std::function<void(const std::string&)> on_presence{};
-};
 
 class DocumentCore : public session::DocumentPort,
                      public std::enable_shared_from_this<DocumentCore> {
@@ -119,6 +78,8 @@ class DocumentCore : public session::DocumentPort,
     OutboxStatus outbox_status() const;
     Outbox& outbox() noexcept { return outbox_; }
     Subscription observe_outbox(std::function<void(const OutboxStatus&)> callback);
+    std::vector<Rejection> rejections();
+    Subscription observe_rejections(std::function<void(const Rejection&)> callback);
     /// What the author of @p change had seen when it made it; `not_found`.
     Result<Version> version_before(const ChainMark& change) const;
     /// @p device has @p durable of the document durable, as it said itself.
@@ -199,7 +160,9 @@ class DocumentCore : public session::DocumentPort,
         : context_(context),
           id_(std::move(id)),
           presence_(std::make_shared<DocumentPresence>(context, id_)),
-          author_(author) {}
+          authority_(authority_of(id_)),
+          author_(author),
+          outbox_(authority_) {}
 
     // All of these with mutex_ held.
     /// The names in which changes are queued, sent and received.
@@ -221,7 +184,10 @@ class DocumentCore : public session::DocumentPort,
     std::size_t seal_unstored();
     std::size_t seal_flush(std::size_t first_span, std::size_t end_span);
     /// How far others may learn of each chain.
-    const std::vector<Stored>& told() const { return context_.durable_first ? stored_ : sealed_; }
+    const std::vector<Stored>& told() const { return is_durable_first() ? stored_ : sealed_; }
+    /// Whether changes leave once they are durable. What was judged does: were a refusal lost here
+    /// that others have, the change that comes back would be refused twice.
+    bool is_durable_first() const { return context_.durable_first || judges(); }
     session::Frontier frontier_of(const std::vector<Stored>& chains) const;
     Result<void> write_flush(StoreWriter& writer, std::size_t first_span, std::size_t end_span);
     Result<void> write_segment(StoreWriter& writer,
@@ -249,19 +215,25 @@ class DocumentCore : public session::DocumentPort,
                              crdt::DecoderDictionary& dictionary,
                              std::span<const crdt::Seal> seals,
                              bool local);
-    /// The part of take_in() that may be refused.
+    /// The part of take_in() that may fail.
     Result<Received> take_changes(ByteView changes,
                                   crdt::DecoderDictionary& dictionary,
-                                  std::span<const crdt::Seal> seals);
+                                  std::span<const crdt::Seal> seals,
+                                  bool is_judged);
     /// Whether @p error of checking @p batch may come of a fork before what is here.
     bool may_be_fork(const crdt::Batch& batch, const Error& error) const;
     Result<crdt::ApplyReport> take_plain(const crdt::Batch& batch,
-                                         std::span<const crdt::Seal> seals);
+                                         std::span<const crdt::Seal> seals,
+                                         bool is_judged);
     /// Those of @p seals that vouch for the ends of the chains of @p batch: there must be one each.
     Result<std::vector<crdt::Seal>> check_seals(const crdt::Batch& batch,
                                                 std::span<const ChangeHash> hashes,
                                                 std::span<const crdt::Seal> seals) const;
     void keep_newest(const crdt::Seal& seal);
+    void keep_newest(std::span<const crdt::Seal> seals) {
+        for (const crdt::Seal& seal : seals)
+            keep_newest(seal);
+    }
     /// The entry of our actor, or none, that we cannot have made.
     void look_for_own(const session::Frontier& theirs);
     /// Puts doubts into @p theirs where it tells of branches that are not here.
@@ -305,8 +277,13 @@ class DocumentCore : public session::DocumentPort,
                                            std::span<const Resolved> changes,
                                            std::span<const crdt::Seal> seals) const;
     /// Takes changes that name what they build on; it may be that an actor has forked.
-    Result<Received> take_linked(crdt::Batch& batch, std::span<const crdt::Seal> seals);
-    Result<Received> take_forked(const crdt::Batch& batch, std::span<const crdt::Seal> seals);
+    Result<Received> take_linked(crdt::Batch& batch,
+                                 std::span<const crdt::Seal> seals,
+                                 bool is_judged);
+    Result<Received> take_forked(const crdt::Batch& batch,
+                                 std::span<const crdt::Seal> seals,
+                                 bool is_judged);
+    /// Leaves the span open.
     void queue_forked(const crdt::Batch& batch,
                       std::span<const Resolved> changes,
                       SealsByHash seals);
@@ -339,6 +316,55 @@ class DocumentCore : public session::DocumentPort,
                                  const DocumentRecord& record,
                                  const Version& version,
                                  std::string_view path) const;
+
+    // Authority: document_judge.cc.
+    using NodeIndex = ForkedLog::NodeIndex;
+    /// Whether the changes of others are judged here.
+    bool judges() const;
+    /// Why the change, which has just been applied, is refused; none: it may stand.
+    std::optional<std::string> judge(const DeviceKey& device,
+                                     const ChangeInfo& change,
+                                     std::span<const std::optional<Plain>> before);
+    /// Takes checked changes in, one by one, and judges each. All or none.
+    Result<crdt::ApplyReport> take_judged(const crdt::Batch& batch,
+                                          std::span<const ChangeHash> checked_hashes,
+                                          std::span<const crdt::Seal> seals);
+    /// Whose the change is, where it is to be judged.
+    std::optional<DeviceKey> judged_device(const crdt::ChangeHeader& change,
+                                           std::span<const crdt::Seal> seals) const;
+    void take_one(const crdt::Batch& batch,
+                  std::size_t index,
+                  const ChangeHash& hash,
+                  const std::optional<DeviceKey>& device);
+    void refuse(const crdt::Dependency& change,
+                const crdt::PutBack& was,
+                const std::string& reason);
+    /// Ends the span of what came, of that @p size and count.
+    void queue_refusals(std::size_t size, std::size_t op_count, std::span<const crdt::Seal> seals);
+    /// The same in a document with forks; the refusals are the last nodes, among others.
+    Result<crdt::ApplyReport> take_forked_judged(const crdt::Batch& batch,
+                                                 std::span<const Resolved> changes,
+                                                 std::span<const crdt::Seal> seals);
+    void queue_forked_refusals(NodeIndex first_new);
+    Result<void> take_forked_one(const crdt::Batch& batch,
+                                 std::size_t index,
+                                 const Resolved& change,
+                                 const std::optional<DeviceKey>& device);
+    /// `untrusted` where the refusal is not the authority's.
+    Result<void> check_refusals(const crdt::Batch& batch, std::span<const crdt::Seal> seals) const;
+    /// Learns which of our changes those of @p batch from @p begin on refuse.
+    void note_refusals(const crdt::Batch& batch, std::size_t begin, bool is_stored);
+    /// Without the lock.
+    void tell_rejections();
+    Rejection rejection_of(const ChainMark& change, const Rejected& rejected);
+    Result<void> load_rejected(StoreReader& reader, DocumentNumber number);
+    Result<void> write_rejected(StoreWriter& writer);
+    /// @p change of @p batch, which the document has, for people; without its arrival.
+    ChangeInfo info_of(const crdt::Batch& batch, const crdt::ChangeHeader& change) const;
+    ChangeInfo forked_info(NodeIndex node) const;
+    /// Of a change that is queued or stored; `not_found`, and what the store says. Without the
+    /// lock.
+    Result<ChangeInfo> change_info(const ChainMark& change) const;
 
     /// Which transient writes are made before a transaction.
     enum class Before : std::uint8_t { nothing, due_transient, all_transient };
@@ -376,6 +402,7 @@ class DocumentCore : public session::DocumentPort,
     CoreContext& context_;
     const std::string id_;
     const std::shared_ptr<DocumentPresence> presence_;
+    const std::optional<DeviceKey> authority_;
     Author author_;
     std::vector<Author> former_authors_;  ///< Whose changes may still wait to be stored.
     std::optional<Overtaken> overtaken_;  ///< Until a fresh actor is taken, nothing is made here.
@@ -414,6 +441,10 @@ class DocumentCore : public session::DocumentPort,
     std::vector<std::shared_ptr<EventWatch>> watches_;
     Outbox outbox_;  ///< Has a lock of its own.
     std::vector<std::shared_ptr<Watch<OutboxStatus>>> outbox_watches_;
+    std::map<ChainMark, Rejected> writing_rejected_;
+    std::vector<ChainMark> rejected_to_tell_;
+    std::vector<std::shared_ptr<Watch<Rejection>>> rejection_watches_;
+    std::vector<LogEntry> to_log_;                      ///< Once the lock is free.
     std::atomic<bool> is_telling_outbox_{false};        ///< Whether a callback is on its way.
     std::vector<std::shared_ptr<EventWatch>> to_tell_;  ///< Who is to be told.
     bool is_telling_ = false;                           ///< Whether a thread is at it.

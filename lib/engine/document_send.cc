@@ -54,7 +54,7 @@ std::optional<Digest> DocumentCore::digest() const {
     const bool is_unsealed =
         !document_->outgoing().batch.empty() || sealed_spans_ < unstored_.spans().size();
     const bool is_unstored = !unstored_.empty() || !writing_.empty();
-    if (is_unsealed || (is_unstored && (forked_ || context_.durable_first))) return std::nullopt;
+    if (is_unsealed || (is_unstored && (forked_ || is_durable_first()))) return std::nullopt;
     return document_->digest();
 }
 
@@ -135,7 +135,7 @@ class DocumentCore::Gathering {
 /// Those that are stored, then those that are not.
 Result<void> DocumentCore::gather_missing(Gathering& gathering) const {
     JOINERY_TRY_VOID(gather_stored(gathering));
-    if (gathering.is_full() || context_.durable_first) return {};
+    if (gathering.is_full() || is_durable_first()) return {};
     if (gathering.take_all(writing_, writing_.spans().size())) {
         gathering.take_all(unstored_, sealed_spans_);
     }
@@ -324,7 +324,7 @@ std::size_t DocumentCore::seal_flush(std::size_t first_span, std::size_t end_spa
 
 std::size_t DocumentCore::seal_for_others() {
     const std::lock_guard lock(mutex_);
-    if (forked_ || context_.durable_first) return 0;
+    if (forked_ || is_durable_first()) return 0;
     take_outgoing();
     return seal_unstored();
 }

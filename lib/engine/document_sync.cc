@@ -8,6 +8,7 @@
 #include "session/frontier.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace joinery::detail {
 namespace {
@@ -41,21 +42,27 @@ Result<std::vector<crdt::Seal>> DocumentCore::check_seals(const crdt::Batch& bat
 }
 
 Result<session::DocumentPort::Received> DocumentCore::take_changes(
-    ByteView changes, crdt::DecoderDictionary& dictionary, std::span<const crdt::Seal> seals) {
+    ByteView changes,
+    crdt::DecoderDictionary& dictionary,
+    std::span<const crdt::Seal> seals,
+    bool is_judged) {
     if (changes.size() > kReceivedSizeMax) {
         return fail(Errc::over_limit, "changes that no message could pass on");
     }
     crdt::Batch batch;
     JOINERY_TRY_VOID(crdt::decode_changes(changes, change_names(), dictionary, batch));
     document_->set_recording(!watches_.empty());
-    if (forked_) return take_forked(batch, seals);
+    JOINERY_TRY_VOID(check_refusals(batch, seals));
     Received received;
-    if (batch.links.empty()) {
+    if (forked_) {
+        JOINERY_TRY(received, take_forked(batch, seals, is_judged));
+    } else if (batch.links.empty()) {
         linked_.reset();
-        JOINERY_TRY(received.report, take_plain(batch, seals));
+        JOINERY_TRY(received.report, take_plain(batch, seals, is_judged));
     } else {
-        JOINERY_TRY(received, take_linked(batch, seals));
+        JOINERY_TRY(received, take_linked(batch, seals, is_judged));
     }
+    note_refusals(batch, 0, false);
     return received;
 }
 
@@ -68,7 +75,8 @@ bool DocumentCore::may_be_fork(const crdt::Batch& batch, const Error& error) con
 }
 
 Result<crdt::ApplyReport> DocumentCore::take_plain(const crdt::Batch& batch,
-                                                   std::span<const crdt::Seal> seals) {
+                                                   std::span<const crdt::Seal> seals,
+                                                   bool is_judged) {
     const auto checked_hashes = document_->check(batch);
     if (!checked_hashes && may_be_fork(batch, checked_hashes.error())) {
         return fail(
@@ -77,14 +85,18 @@ Result<crdt::ApplyReport> DocumentCore::take_plain(const crdt::Batch& batch,
     JOINERY_TRY(const auto hashes, checked_hashes);
     JOINERY_TRY(const auto checked, check_seals(batch, hashes, seals));
     look_for_own(batch);
+    if (is_judged) {
+        JOINERY_TRY(const crdt::ApplyReport judged, take_judged(batch, hashes, checked));
+        keep_newest(checked);
+        return judged;
+    }
     JOINERY_TRY(const crdt::ApplyReport report, document_->apply(batch, hashes));
     if (report.applied == 0) return report;
     for (std::size_t i = 0; i < batch.changes.size(); ++i) {
         if (!hashes[i].is_zero()) unstored_.append(batch, i, hashes[i]);
     }
     unstored_.end_span(checked);
-    for (const crdt::Seal& seal : checked)
-        keep_newest(seal);
+    keep_newest(checked);
     return report;
 }
 
@@ -231,29 +243,46 @@ Result<session::DocumentPort::Received> DocumentCore::take_in(ByteView changes,
                                                               bool local) {
     Received received;
     bool is_to_tell = false;
+    std::vector<LogEntry> to_log;
     {
-        const std::lock_guard lock(mutex_);
+        std::unique_lock lock(mutex_);
+        const bool is_judged = !local && judges();
+        while (is_judged && overtaken_) {
+            // A refusal, too, is made as an actor of our own.
+            lock.unlock();
+            JOINERY_TRY_VOID(leave_overtaken_actor());
+            lock.lock();
+        }
         take_outgoing();
+        const bool was_forked = forked_ != nullptr;
         const crdt::Names::Mark names_before = change_names().mark();
-        auto taken = take_changes(changes, dictionary, seals);
+        auto taken = take_changes(changes, dictionary, seals, is_judged);
         if (!taken) {
-            // What was refused must not fill the memory with names. The caller drops the
+            // What was not taken must not fill the memory with names. The caller drops the
             // dictionary.
             linked_.reset();
-            change_names().truncate(names_before);
+            if (was_forked == (forked_ != nullptr)) change_names().truncate(names_before);
             if (!forked_) document_->mutable_state().forget_truncated_names();
             view_before_.reset();
+            to_log_.clear();
+            lock.unlock();
+            if (is_judged) static_cast<void>(leave_overtaken_actor().has_value());
             return taken;
         }
         received = *std::move(taken);
         if (received.report.applied == 0) return received;
         is_to_tell = note_events(local);
+        to_log = std::exchange(to_log_, {});
     }
     // If the store cannot take a new incarnation now, the next local change tries again.
     static_cast<void>(leave_overtaken_actor().has_value());
     context_.on_unsent(*this);
     context_.on_pending(*this);
     if (is_to_tell) tell();
+    tell_rejections();
+    for (const LogEntry& entry : to_log) {
+        if (context_.log) context_.log(entry);
+    }
     return received;
 }
 

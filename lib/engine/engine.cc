@@ -33,6 +33,7 @@ Result<std::unique_ptr<Engine>> Engine::open(std::unique_ptr<Store> store,
     hooks.on_presence = [raw](const std::string& id) {
         raw->strands_.links.post([raw, id] { raw->links_->presence_changed(id); });
     };
+    hooks.judge = own.judge;
     hooks.log = [raw](const LogEntry& entry) { raw->log(entry); };
     if (!own.durable_first) {
         hooks.on_unsent = [raw](DocumentCore& document) { raw->send_soon(document); };
@@ -166,6 +167,9 @@ std::vector<Metric> Engine::metrics() const {
     out.push_back(gauge_metric("joinery_documents_open",
                                "Documents that are in memory.",
                                static_cast<double>(core_->open_count())));
+    out.push_back(counter_metric("joinery_changes_refused_total",
+                                 "Changes of others that this peer refused, as the authority.",
+                                 core_->refused_count()));
     write_metrics_.add_to(out);
     links_->add_metrics(out);
     return out;

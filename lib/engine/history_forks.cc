@@ -110,37 +110,39 @@ Result<Plain> DocumentCore::read_forked_at(StoreReader& reader,
 
 Result<std::vector<ChangeInfo>> DocumentCore::forked_log(std::size_t limit,
                                                          const Version& since) const {
-    crdt::ForkedDocument& document = forked_->document();
     JOINERY_TRY(const Members members, members_of(*forked_, since));
-    const PathPrinter paths(*document_);
-    const auto name_of = [&](NodeIndex index) {
-        return Version::Head{document.branch_of(index), forked_->node(index).seq};
-    };
     std::vector<ChangeInfo> out;
     for (std::uint64_t arrival = forked_->stored_count(); arrival > 0 && out.size() < limit;
          --arrival) {
         const NodeIndex index = forked_->stored_at(arrival);
         if (members[index]) continue;
-        const auto& change = forked_->node(index);
-        const crdt::Batch& history = document.history();
-        const crdt::ChangeHeader& header = history.changes[change.change];
-        ChangeInfo info;
-        info.arrival = arrival;
-        info.actor = document.names().actor(change.actor);
-        const ActorId branch = document.branch_of(index);
-        if (branch != info.actor) info.branch = branch;
-        info.seq = change.seq;
-        info.time = WallTime(header.time_ms);
-        info.message = history.message_of(header);
-        for (const NodeIndex dep : change.dependencies)
-            info.dependencies.push_back(name_of(dep));
-        const auto slots = document.slots_of(index);
-        std::size_t at = 0;
-        for (const crdt::Op& op : history.ops_of(header))
-            info.ops.push_back(describe(history, op, paths, slots[at++]));
-        out.push_back(std::move(info));
+        out.push_back(forked_info(index));
+        out.back().arrival = arrival;
     }
     return out;
+}
+
+ChangeInfo DocumentCore::forked_info(NodeIndex index) const {
+    crdt::ForkedDocument& document = forked_->document();
+    const PathPrinter paths(*document_);
+    const auto& change = forked_->node(index);
+    const crdt::Batch& history = document.history();
+    const crdt::ChangeHeader& header = history.changes[change.change];
+    ChangeInfo info;
+    info.actor = document.names().actor(change.actor);
+    const ActorId branch = document.branch_of(index);
+    if (branch != info.actor) info.branch = branch;
+    info.seq = change.seq;
+    info.time = WallTime(header.time_ms);
+    info.message = history.message_of(header);
+    for (const NodeIndex dep : change.dependencies)
+        info.dependencies.push_back({document.branch_of(dep), forked_->node(dep).seq});
+    if (header.refused != crdt::kNone) info.refused = info.dependencies[header.refused];
+    const auto slots = document.slots_of(index);
+    std::size_t at = 0;
+    for (const crdt::Op& op : history.ops_of(header))
+        info.ops.push_back(describe(history, op, paths, slots[at++]));
+    return info;
 }
 
 }  // namespace joinery::detail

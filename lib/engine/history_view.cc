@@ -132,7 +132,6 @@ Result<std::vector<ChangeInfo>> DocumentCore::log(std::size_t limit, const Versi
         JOINERY_TRY(reach, reach_of(*reader, record_, since.heads));
     }
     TimeFilter until(since.time);
-    const PathPrinter paths(*document_);
     std::vector<ChangeInfo> out;
     History history(*reader, record_.number, document_->names());
     const std::uint64_t first = since.form == Version::Form::time ? 0 : from;
@@ -146,19 +145,8 @@ Result<std::vector<ChangeInfo>> DocumentCore::log(std::size_t limit, const Versi
                 until(document_->names(), segment.batch, change)) {
                 continue;
             }
-            ChangeInfo info;
-            info.arrival = arrival;
-            info.actor = actor;
-            info.seq = change.seq;
-            info.time = WallTime(change.time_ms);
-            info.message = segment.batch.message_of(change);
-            for (const crdt::Dependency& dep : segment.batch.dependencies_of(change)) {
-                info.dependencies.push_back({document_->names().actor(dep.chain), dep.seq});
-            }
-            for (const crdt::Op& op : segment.batch.ops_of(change)) {
-                info.ops.push_back(describe(segment.batch, op, paths, {op.container, op.key}));
-            }
-            out.push_back(std::move(info));
+            out.push_back(info_of(segment.batch, change));
+            out.back().arrival = arrival;
             // The newest are wanted: keep no more than twice as many as that.
             if (limit < SIZE_MAX / 2 && out.size() > 2 * limit + 64) {
                 out.erase(out.begin(), out.end() - static_cast<std::ptrdiff_t>(limit));
@@ -170,6 +158,59 @@ Result<std::vector<ChangeInfo>> DocumentCore::log(std::size_t limit, const Versi
     if (out.size() > limit) out.erase(out.begin(), out.end() - static_cast<std::ptrdiff_t>(limit));
     std::ranges::reverse(out);
     return out;
+}
+
+ChangeInfo DocumentCore::info_of(const crdt::Batch& batch, const crdt::ChangeHeader& change) const {
+    const crdt::Names& names = document_->names();
+    const PathPrinter paths(*document_);
+    ChangeInfo info;
+    info.actor = names.actor(change.chain);
+    info.seq = change.seq;
+    info.time = WallTime(change.time_ms);
+    info.message = batch.message_of(change);
+    for (const crdt::Dependency& dep : batch.dependencies_of(change))
+        info.dependencies.push_back({names.actor(dep.chain), dep.seq});
+    if (change.refused != crdt::kNone) info.refused = info.dependencies[change.refused];
+    for (const crdt::Op& op : batch.ops_of(change))
+        info.ops.push_back(describe(batch, op, paths, {op.container, op.key}));
+    return info;
+}
+
+Result<ChangeInfo> DocumentCore::change_info(const ChainMark& change) const {
+    const std::lock_guard lock(mutex_);
+    if (forked_) {
+        const crdt::ForkedDocument& document = forked_->document();
+        const crdt::ChainIndex actor = document.names().find_actor(change.actor);
+        const auto node =
+            actor != crdt::kNone ? document.find_only(actor, change.seq) : crdt::kNone;
+        if (node == crdt::kNone) return fail(Errc::not_found, "no change has that number");
+        return forked_info(node);
+    }
+    const crdt::ChainIndex chain = document_->names().find_actor(change.actor);
+    const auto is_it = [&](const crdt::ChangeHeader& header) {
+        return header.chain == chain && header.seq == change.seq;
+    };
+    for (const ChangeQueue* queue : {&writing_, &unstored_}) {
+        const auto found = std::ranges::find_if(queue->batch().changes, is_it);
+        if (found != queue->batch().changes.end()) return info_of(queue->batch(), *found);
+    }
+    JOINERY_TRY(const auto reader, context_.store.read());
+    History history(*reader, record_.number, document_->names());
+    JOINERY_TRY(std::uint64_t arrival, history.find(change.actor, change.seq));
+    std::optional<ChangeInfo> info;
+    const auto visit = [&](DecodedSegment& segment) -> Result<bool> {
+        for (const crdt::ChangeHeader& header : segment.batch.changes) {
+            ++arrival;
+            if (!is_it(header)) continue;
+            info = info_of(segment.batch, header);
+            info->arrival = arrival;
+            return false;
+        }
+        return true;
+    };
+    JOINERY_TRY_VOID(history.for_each(arrival, record_.change_count, visit));
+    if (!info) return fail(Errc::not_found, "no change has that number");
+    return *info;
 }
 
 }  // namespace joinery::detail

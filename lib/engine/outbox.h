@@ -13,8 +13,10 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -27,10 +29,22 @@ struct ChainMark {
     friend auto operator<=>(const ChainMark&, const ChainMark&) = default;
 };
 
+/// That a change was refused (rule U7).
+struct Rejected {
+    ChainMark refusal;  ///< The change that says so.
+    WallTime at{0};     ///< Its time.
+    std::string reason;
+    friend bool operator==(const Rejected&, const Rejected&) = default;
+};
+
 /// @par Thread safety
 /// Any thread. Nothing is called under its lock.
 class Outbox {
   public:
+    /// @param authority  Who may refuse changes, if anybody.
+    explicit Outbox(std::optional<DeviceKey> authority = std::nullopt)
+        : authority_(std::move(authority)) {}
+
     /// How far one device has which chains durable.
     struct Acknowledged {
         std::map<ActorId, std::uint64_t> seq;
@@ -43,11 +57,17 @@ class Outbox {
     /// Changes of @p actor up to @p seq were handed to a link.
     void note_sent(const ActorId& actor, std::uint64_t seq);
 
+    /// @p change, of this store's own, was refused. Whether that is new; it is to be stored then,
+    /// unless it @p is_stored.
+    bool note_rejected(const ChainMark& change, const Rejected& rejected, bool is_stored);
+    /// Every change refused, by actor and number.
+    std::map<ChainMark, Rejected> rejected() const;
+
     ChangeStatus status_of(const ChainMark& change) const;
     /// @p ours  Where each chain of ours ends.
     OutboxStatus status(std::span<const ChainMark> ours) const;
     /// Waits until @p count devices have @p change durable. `busy` when @p timeout has passed,
-    /// `disconnected` when the peer is closed meanwhile.
+    /// `disconnected` when the peer is closed meanwhile, `conflict` once the change is rejected.
     Result<void> wait(const ChainMark& change,
                       std::size_t count,
                       std::chrono::milliseconds timeout);
@@ -62,6 +82,9 @@ class Outbox {
     /// What was taken may not have been stored after all.
     void put_back();
     bool has_unstored() const;
+    /// Rejections that are not known to be stored, and what says that these are.
+    std::map<ChainMark, Rejected> unstored_rejected() const;
+    void keep_rejected(const std::map<ChainMark, Rejected>& stored);
 
   private:
     std::size_t count_of(const ChainMark& change) const;
@@ -71,6 +94,9 @@ class Outbox {
     std::map<DeviceKey, Acknowledged> acknowledged_;
     std::map<ActorId, std::uint64_t> sent_;
     std::set<DeviceKey> unstored_;
+    const std::optional<DeviceKey> authority_;
+    std::map<ChainMark, Rejected> rejected_;
+    std::set<ChainMark> unstored_rejected_;
     bool is_closed_ = false;
 };
 
@@ -83,5 +109,14 @@ DeviceKey outbox_device(ByteView key);
 Bytes encode_acknowledged(const Outbox::Acknowledged& acknowledged);
 /// `unsupported` for a newer version, `malformed`.
 Result<Outbox::Acknowledged> decode_acknowledged(ByteView bytes);
+/// The same for what was refused: a record for each change.
+Bytes rejected_prefix(std::uint32_t document);
+Bytes rejected_key(std::uint32_t document, const ChainMark& change);
+bool is_rejected_key(ByteView key) noexcept;
+/// The change of @p key, for which is_rejected_key() holds.
+ChainMark rejected_change(ByteView key);
+Bytes encode_rejected(const Rejected& rejected);
+/// `unsupported` for a newer version, `malformed`, `over_limit`.
+Result<Rejected> decode_rejected(ByteView bytes);
 
 }  // namespace joinery::detail

@@ -126,6 +126,10 @@ class StoreCheck {
                 check_acknowledged(*item);
                 continue;
             }
+            if (is_rejected_key(item->key)) {
+                check_rejected(*item);
+                continue;
+            }
             if (is_trust_key(item->key) || is_answer_key(item->key)) {
                 check_key_record(*item);
                 continue;
@@ -159,6 +163,13 @@ class StoreCheck {
     void check_acknowledged(const TableScan::Item& item) {
         if (item.value && decode_acknowledged(*item.value)) return;
         add_meta("what a device acknowledged cannot be read", kRemedyAcknowledged);
+    }
+
+    void check_rejected(const TableScan::Item& item) {
+        if (item.value && decode_rejected(*item.value)) return;
+        add_meta("why change " + std::to_string(rejected_change(item.key).seq) + " of " +
+                     to_hex(rejected_change(item.key).actor.view()) + " was refused cannot be read",
+                 kRemedyRejected);
     }
 
     void check_key_record(const TableScan::Item& item) {

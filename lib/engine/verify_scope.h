@@ -25,6 +25,8 @@ inline constexpr const char* kRemedyLeftover =
     "nothing reads it; to be rid of it, sync from this store into a new one";
 inline constexpr const char* kRemedyAcknowledged =
     "nothing: the device says it again when it is met, and the record is written anew";
+inline constexpr const char* kRemedyRejected =
+    "`joinery log` has it, in the refusal; the document itself is sound";
 inline constexpr const char* kRemedyTrust = "put the key on the list again: `joinery trust add`";
 inline constexpr const char* kRemedyUpdate = "update this program and check again";
 

@@ -35,6 +35,7 @@ class CoreTest : public testing::Test {
         hooks.after = [this](MonotonicTime delay, std::function<void()> task) {
             timed.emplace_back(clock_.now + delay, std::move(task));
         };
+        hooks.judge = judge;
         hooks.log = [this](const LogEntry& entry) { logged.push_back(entry.text); };
         auto core = Core::open(std::move(store), clock_, random_, std::move(hooks));
         EXPECT_TRUE(core.has_value());
@@ -88,6 +89,8 @@ class CoreTest : public testing::Test {
     /// Where the app's callbacks run.
     std::function<void(std::function<void()>)> run_callback =
         [](const std::function<void()>& callback) { callback(); };
+    /// Of the cores opened from now on.
+    Judge judge;
     /// What is to run later, and when.
     std::vector<std::pair<MonotonicTime, std::function<void()>>> timed;
     std::vector<std::string> logged;

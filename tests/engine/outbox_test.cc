@@ -86,6 +86,58 @@ TEST(Outbox, ItsRecordsAreTheBytesOfTheFormat) {
     EXPECT_FALSE(is_outbox_key(outbox_prefix(7)));
 }
 
+TEST(Outbox, ARejectionStandsWhateverElseIsKnown) {  // U7
+    Outbox outbox(device(9));
+    const ChainMark change{actor(1), 3};
+    const ChainMark end{actor(1), 4};
+    EXPECT_TRUE(outbox.note_rejected(change, {{actor(9), 1}, WallTime(5), "no"}, false));
+    EXPECT_FALSE(outbox.note_rejected(change, {{actor(9), 2}, WallTime(6), "again"}, false));
+    outbox.note_acknowledged(device(2), std::span(&end, 1), WallTime(7));
+    const ChangeStatus status = outbox.status_of(change);
+    EXPECT_EQ(status.state, ChangeState::rejected);
+    EXPECT_EQ(status.reason, "no");
+    EXPECT_EQ(status.rejected_by, device(9));
+    EXPECT_EQ(status.acknowledged_by, std::vector<DeviceKey>{device(2)});
+    EXPECT_EQ(outbox.status_of(end).state, ChangeState::acknowledged);
+    EXPECT_EQ(outbox.status(std::span(&end, 1)).rejected_count, 1U);
+    EXPECT_EQ(outbox.wait(change, 1, std::chrono::milliseconds(0)).error().code, Errc::conflict);
+    // Until it is stored it is to be stored.
+    const auto unstored = outbox.unstored_rejected();
+    EXPECT_EQ(unstored.size(), 1U);
+    outbox.keep_rejected(unstored);
+    EXPECT_EQ(outbox.unstored_rejected().size(), 0U);
+    EXPECT_EQ(outbox.rejected().size(), 1U);
+}
+
+TEST(Outbox, ARejectionsRecordIsTheBytesOfTheFormat) {
+    const Rejected rejected{{actor(0x0a), 300}, WallTime(300), "no"};
+    const Bytes bytes = encode_rejected(rejected);
+    EXPECT_EQ(to_hex(bytes), "01" + to_hex(actor(0x0a).view()) + "ac02" + "d804" + "6e6f");
+    EXPECT_EQ(*decode_rejected(bytes), rejected);
+    const ChainMark change{actor(0x0b), 258};
+    const Bytes key = rejected_key(7, change);
+    EXPECT_EQ(to_hex(key),
+              to_hex(as_bytes("rejected/")) + "00000007" + to_hex(actor(0x0b).view()) +
+                  "0000000000000102");
+    EXPECT_TRUE(is_rejected_key(key));
+    EXPECT_EQ(rejected_change(key), change);
+    EXPECT_FALSE(is_rejected_key(rejected_prefix(7)));
+    for (std::size_t size = 0; size < 21; ++size)
+        EXPECT_FALSE(decode_rejected(ByteView(bytes).first(size)).has_value()) << size;
+    Bytes other = bytes;
+    other[0] = 2;
+    EXPECT_EQ(decode_rejected(other).error().code, Errc::unsupported);
+    other = bytes;
+    other.back() = 0xff;
+    EXPECT_EQ(decode_rejected(other).error().code, Errc::malformed) << "not UTF-8";
+    EXPECT_EQ(decode_rejected(encode_rejected({{actor(1), 0}, WallTime(0), ""})).error().code,
+              Errc::malformed);
+    EXPECT_EQ(decode_rejected(encode_rejected({{actor(1), 1}, WallTime(0), std::string(4097, 'a')}))
+                  .error()
+                  .code,
+              Errc::over_limit);
+}
+
 TEST(Outbox, WhatIsNoRecordIsRefused) {
     Bytes bytes = encode_acknowledged({{{actor(1), 5}, {actor(2), 6}}, WallTime(0)});
     for (std::size_t size = 0; size < bytes.size(); ++size) {

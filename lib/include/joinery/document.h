@@ -104,7 +104,9 @@ struct Receipt {
     /// How far the change has come.
     Result<ChangeStatus> status() const;
     /// Waits until it is durable on @p peers other devices. `busy` when @p timeout has passed,
-    /// `disconnected` where the peer is closed meanwhile. Blocks: not for a thread that draws.
+    /// `disconnected` where the peer is closed meanwhile, `conflict` once the change is rejected.
+    /// Blocks: not for a thread that draws. That it is durable does not say that an authority
+    /// lets it stand.
     Result<void> wait(std::size_t peers, std::chrono::milliseconds timeout) const;
     /// What was at @p path before the change, by replaying from the nearest snapshot; `not_found`
     /// where nothing was, and while the changes before it are not stored yet (Peer::flush).
@@ -150,6 +152,9 @@ struct ChangeInfo {
     std::optional<ActorId> branch;
     WallTime time{0};
     std::vector<Version::Head> dependencies;
+    /// Of an authority's refusal (rule U3): the change refused, one of the dependencies. The
+    /// message is the reason.
+    std::optional<Version::Head> refused;
     std::string message;
     struct Op {
         std::string kind;  ///< put, make, increment, erase, insert, move.
@@ -272,6 +277,8 @@ class Presence {
     std::shared_ptr<detail::DocumentPresence> core_;
 };
 
+struct Rejection;  // joinery/authority.h
+
 /// A handle to a document of an open Peer: cheap to copy, valid while the Peer lives.
 ///
 /// @par Thread safety
@@ -361,6 +368,13 @@ class Document {
     /// Calls @p callback when a device has acknowledged something new, on the peer's callback
     /// executor; several of one moment are one call.
     [[nodiscard]] Subscription observe_outbox(std::function<void(const OutboxStatus&)> callback);
+
+    /// The changes made here that the document's authority has refused, oldest first; known again
+    /// after a restart. Needs joinery/authority.h. The log is read for what was attempted.
+    std::vector<Rejection> rejections() const;
+    /// Calls @p callback for each that comes to be rejected from now on, once, on the peer's
+    /// callback executor. What the change did is rolled back by then, and observe() is told so.
+    [[nodiscard]] Subscription observe_rejections(std::function<void(const Rejection&)> callback);
 
   private:
     std::shared_ptr<detail::DocumentCore> core_;

@@ -7,6 +7,7 @@
 #include "base/env.h"
 #include "base/result.h"
 #include "base/store.h"
+#include "joinery/authority.h"
 #include "joinery/document.h"
 #include "joinery/metrics.h"
 
@@ -195,6 +196,10 @@ struct Options {
     /// then on no other (docs/secure-channel.md 4). With Options::discover it is also asked about
     /// each who is nearby, once a second, whether to dial him: LinkRequest::is_found.
     std::function<std::optional<Access>(const LinkRequest&)> authorize;
+    /// Judges the changes of others in the documents whose authority this peer's device is
+    /// (docs/authority.md). Every process that takes changes into the store must have it. Empty:
+    /// all may stand.
+    Judge judge;
     /// Called from the peer's threads; must not block. Empty: nothing is logged.
     std::function<void(const LogEntry&)> log;
     /// Where time and randomness come from; must outlive the peer. Null: the system's.
