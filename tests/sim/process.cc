@@ -47,6 +47,7 @@ void Process::start() {
     options.clock = &clock_;
     options.random = &random_;
     options.authorize = setup_.authorize;
+    options.judge = setup_.judge;
     options.log = [this](const LogEntry& entry) { log(entry.level, entry.text); };
     std::vector<std::unique_ptr<Transport>> transports;
     transports.push_back(network_.make_transport(setup_.host));

@@ -48,6 +48,7 @@ struct ProcessSetup {
     bool may_meet_forks = false;  ///< Somebody may sign two histories.
     bool may_turn_away = false;   ///< Strangers come.
     std::function<std::optional<Access>(const LinkRequest&)> authorize = let_everybody_in;
+    Judge judge;                   ///< Options::judge.
     FakeLan* lan = nullptr;        ///< Where it finds others, if it is to.
     bool may_be_put_back = false;  ///< Its disk may be, so it may find others ahead of it.
 };

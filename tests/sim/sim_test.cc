@@ -26,6 +26,8 @@ std::vector<std::uint64_t> seeds_from_file() {
 
 /// Worlds of seeds from here on have a liar in them, also where one is asked for by its seed.
 constexpr std::uint64_t kLiarSeeds = 1'000'000;
+/// In the second half of each million there is an authority.
+constexpr std::uint64_t kAuthoritySeeds = 500'000;
 
 std::uint64_t seed_now = 0;  // For a broken invariant, which ends the process.
 
@@ -48,6 +50,7 @@ Outcome run_seed(std::uint64_t seed, World::Options options = {}) {
     seed_now = seed;
     set_assert_handler(say_seed);
     options.equivocates = seed >= kLiarSeeds;
+    options.has_authority = seed % kLiarSeeds >= kAuthoritySeeds;
     World world(seed, options);
     world.run();
     EXPECT_TRUE(world.fault().empty()) << "replay with: ./dev sim " << seed << "\n"
@@ -104,7 +107,8 @@ TEST_F(Sim, AStoreThatIsPutBackUnnoticedGivesNoNumberTwice) {
     World::Counts sum;
     for (std::uint64_t seed = 3000; seed < 3050 && !HasFailure(); ++seed) {
         const World::Counts counts =
-            run_seed(seed, {.puts_back = true, .equivocates = false}).counts;
+            run_seed(seed, {.puts_back = true, .equivocates = false, .has_authority = false})
+                .counts;
         sum.put_backs += counts.put_backs;
         sum.renewals += counts.renewals;
     }
@@ -125,6 +129,24 @@ TEST_F(Sim, PeersConvergeThoughSomebodySignsSeveralHistories) {
     EXPECT_GT(sum.lies, 400U);
     EXPECT_GT(sum.forks, 80U);
     std::printf("%zu lies, %zu forks and %zu changes at rest\n", sum.lies, sum.forks, sum.changes);
+}
+
+// Rules U2 to U7: the authority crashes, is cut off and written around like any other.
+TEST_F(Sim, AnAuthorityRefusesForAllWhateverHappens) {
+    if (std::getenv("JOINERY_SEED") != nullptr) GTEST_SKIP() << "one seed is asked for";
+    World::Counts sum;
+    for (const std::uint64_t first : {kAuthoritySeeds, kLiarSeeds + kAuthoritySeeds}) {
+        for (std::uint64_t seed = first; seed < first + 30 && !HasFailure(); ++seed) {
+            const World::Counts counts = run_seed(seed).counts;
+            sum.refused += counts.refused;
+            sum.rejected += counts.rejected;
+            sum.forks += counts.forks;
+        }
+    }
+    EXPECT_GT(sum.refused, 300U);
+    EXPECT_GT(sum.rejected, 100U);
+    EXPECT_GT(sum.forks, 10U);
+    std::printf("%zu refused, %zu known to their authors\n", sum.refused, sum.rejected);
 }
 
 TEST_F(Sim, SeedsThatFoundAFaultFindNoneAnyMore) {

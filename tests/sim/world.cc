@@ -70,6 +70,11 @@ void World::make_processes() {
         setup.random_seed = dice_.next();
         setup.may_be_put_back = options_.puts_back;
         setup.may_meet_forks = options_.equivocates;
+        if (options_.has_authority && setup.disk == 0) {
+            setup.judge = [this](const Proposal& proposal) {
+                return judge(proposal.change.actor, proposal.change.seq);
+            };
+        }
         // All hang together; a few links more make rings.
         if (i != 0) setup.dials.push_back("mem://p" + std::to_string(dice_.below(i)));
         if (i > 1 && dice_.chance(40)) {
@@ -115,11 +120,20 @@ void World::fail_with(const std::string& text) {
         fault_ += "  " + line + "\n";
 }
 
+std::optional<std::string> World::judge(const ActorId& actor, std::uint64_t seq) {
+    const bool is_bad = (actor.bytes[0] + seq) % 3 == 0;
+    return is_bad ? std::optional<std::string>("no") : std::nullopt;
+}
+
 // --- Trouble -------------------------------------------------------------------------------------
 
 void World::run() {
     for (const auto& process : processes_)
         start(*process);
+    if (options_.has_authority && !has_failed()) {
+        judged_id_ = authority_id("judged", processes_.front()->core().device());
+        document_ids_.push_back(judged_id_);
+    }
     const std::size_t rounds = 2 + dice_.below(3);
     for (std::size_t round = 0; round < rounds && !has_failed(); ++round) {
         const std::size_t steps = 200 + dice_.below(800);
@@ -194,6 +208,7 @@ void World::edit() {
     }
     if (!receipt->changed) return;
     ++counts_.edits;
+    disk_of_[receipt->actor] = process.setup().disk;
     note("edit at " + process.setup().host + " of " + document->core->id() + ": " +
          to_hex(receipt->actor.view()).substr(0, 8) + "@" + std::to_string(receipt->seq));
     if (!receipts_.insert({document->core->id(), receipt->actor, receipt->seq}).second) {

@@ -14,6 +14,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
@@ -41,6 +42,8 @@ class World {
         bool puts_back = false;
         /// Whether somebody tells peers several histories of one actor.
         bool equivocates = false;
+        /// Whether one document has the device of the first disk for its authority.
+        bool has_authority = false;
     };
     explicit World(std::uint64_t seed, Options options);
     explicit World(std::uint64_t seed) : World(seed, Options()) {}
@@ -59,6 +62,7 @@ class World {
         std::size_t put_backs = 0, renewals = 0;
         std::size_t live_writes = 0, live_shown = 0;
         std::size_t lies = 0, forks = 0;
+        std::size_t refused = 0, rejected = 0;
     };
     const Counts& counts() const { return counts_; }
 
@@ -86,6 +90,8 @@ class World {
     void edit();
     void write_live(Process& process, Process::Watched& document);
     void lie(Process::Watched& document);
+    /// Why the authority does not let the change stand.
+    static std::optional<std::string> judge(const ActorId& actor, std::uint64_t seq);
     /// Whether numbers of the actor name one change each.
     bool is_honest(const ActorId& actor) const;
     void crash(std::size_t disk);
@@ -105,6 +111,7 @@ class World {
     void note_frontiers(Process& process);
     void check_start(Process& process);
     void check_equal();
+    void check_judged();
     void check_log(std::size_t disk);
     void reopen_all();
     void check_store(Process& process);
@@ -127,6 +134,8 @@ class World {
     std::vector<Disk> disks_;
     std::vector<std::unique_ptr<Process>> processes_;
     std::vector<std::string> document_ids_;
+    std::string judged_id_;                                  ///< Of the one with an authority.
+    std::map<ActorId, std::size_t> disk_of_;                 ///< Of actors that made something.
     std::unique_ptr<Equivocator> equivocator_;               // None in an honest world.
     std::set<std::pair<std::string, std::string>> blocked_;  // Directions between hosts.
 

@@ -70,6 +70,7 @@ void World::checkpoint(bool is_last) {
         put_back(i);
     if (has_failed()) return;
     check_equal();
+    check_judged();
     for (std::size_t i = 0; i < disks_.size() && !has_failed(); ++i)
         check_log(i);
     if (is_last && !has_failed()) reopen_all();
@@ -232,6 +233,51 @@ void World::check_equal() {
             if (at->second.copy != *read) {
                 fail_with(process->setup().host + ": who follows the patches of " + id +
                           " sees something else");
+            }
+        }
+    }
+}
+
+/// Whatever happened to it, the authority let stand what it is to let stand and nothing else, and
+/// authors know it (rules U2, U3 and U7).
+void World::check_judged() {
+    if (judged_id_.empty() || has_failed()) return;
+    Process& first = *processes_.front();
+    // A disk that lied may have lost the device's key with the rest.
+    if (authority_of(judged_id_) != first.core().device()) return;
+    const auto judged = first.documents().find(judged_id_);
+    if (judged == first.documents().end()) return;
+    const auto log = judged->second.core->log(SIZE_MAX, Version::none());
+    if (!log) return fail_with("the log cannot be read: " + std::string(log.error().what));
+    std::set<std::pair<ActorId, std::uint64_t>> refused;
+    for (const ChangeInfo& change : *log) {
+        if (change.refused) refused.emplace(change.refused->actor, change.refused->seq);
+    }
+    counts_.refused += refused.size();
+    for (const ChangeInfo& change : *log) {
+        const auto disk = disk_of_.find(change.actor);
+        const bool is_own = disk != disk_of_.end() ? disk->second == 0 : is_honest(change.actor);
+        const bool is_refused =
+            refused.contains({change.branch.value_or(change.actor), change.seq});
+        if (is_refused != (!is_own && judge(change.actor, change.seq).has_value())) {
+            return fail_with("change " + std::to_string(change.seq) + " of " +
+                             to_hex(change.actor.view()).substr(0, 8) +
+                             (is_refused ? " was refused" : " was let stand"));
+        }
+    }
+    if (options_.equivocates) return;
+    for (const auto& process : processes_) {
+        const auto document = process->documents().find(judged_id_);
+        if (document == process->documents().end()) continue;
+        for (const auto& [id, actor, seq] : receipts_) {
+            if (id != judged_id_ || disk_of_[actor] != process->setup().disk) continue;
+            const auto status = document->second.core->change_status({actor, seq});
+            if (!status) continue;  // A disk that lied lost it.
+            const bool is_rejected = status->state == ChangeState::rejected;
+            if (is_rejected) ++counts_.rejected;
+            if (is_rejected != refused.contains({actor, seq})) {
+                return fail_with(process->setup().host + ": a receipt says " +
+                                 std::string(change_state_name(status->state)));
             }
         }
     }
