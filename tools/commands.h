@@ -70,6 +70,7 @@ struct SyncArguments {
     std::string url;
     std::vector<std::string> patterns;
     double timeout_s = 30;
+    std::string schema;  ///< A file; empty: nothing is judged.
     WebSocketArguments websocket;
 };
 struct PeerArguments {
@@ -81,6 +82,7 @@ struct PeerArguments {
     bool is_open = false;
     bool discovers = false;
     std::string http, metrics;  ///< ADDR:PORT each; empty: not served.
+    std::string schema;         ///< A file; empty: nothing is judged.
 };
 struct TrustArguments {
     enum class Verb : std::uint8_t { add, remove, list };

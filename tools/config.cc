@@ -26,6 +26,7 @@ const char* const kConfigHelp =
     "  callback_interval_ms = 0        # between two reports of what changed, at least\n"
     "  http = \"\"                       # as --http\n"
     "  metrics = \"\"                    # as --metrics\n"
+    "  schema = \"\"                     # as --schema\n"
     "  [storage]\n"
     "  flush_interval_ms = 4           # a change waits so long for its group commit\n"
     "  durable_first = false           # whether changes leave only once they are durable here\n"
@@ -178,6 +179,7 @@ class ConfigReader {
                        {"open", flag(arguments.is_open)},
                        {"http", given_text(arguments.http)},
                        {"metrics", given_text(arguments.metrics)},
+                       {"schema", given_text(arguments.schema)},
                        {"callback_interval_ms",
                         time({0, Options::kIntervalMax.count()}, options.callback_interval)}};
         tables_["storage"] = {

@@ -29,12 +29,11 @@ std::string json_of(const ChangeInfo& change) {
     JsonObject out;
     out.number("n", change.arrival).text("actor", to_hex(change.actor.view()));
     if (change.branch) out.text("branch", to_hex(change.branch->view()));
-    return out.number("seq", change.seq)
+    out.number("seq", change.seq)
         .signed_number("time_ms", change.time.count())
-        .raw("deps", json_array(deps))
-        .text("message", change.message)
-        .raw("ops", json_array(ops))
-        .str();
+        .raw("deps", json_array(deps));
+    if (change.refused) out.text("refuses", name_of(change.refused->actor, change.refused->seq));
+    return out.text("message", change.message).raw("ops", json_array(ops)).str();
 }
 
 void print_change(const ChangeInfo& change) {
@@ -42,7 +41,13 @@ void print_change(const ChangeInfo& change) {
                        "  " + to_hex(change.actor.view()).substr(0, 12) + "@" +
                        std::to_string(change.seq);
     if (change.branch) head += " on branch " + to_hex(change.branch->view()).substr(0, 12);
-    if (!change.message.empty()) head += "  " + change.message;
+    if (change.refused) {
+        head += "  refuses " + to_hex(change.refused->actor.view()).substr(0, 12) + "@" +
+                std::to_string(change.refused->seq) + ":";
+    }
+    if (!change.message.empty()) {
+        head += (change.refused ? " " : "  ") + one_line(change.message);
+    }
     print_line(head);
     constexpr std::size_t kOpsShown = 8;
     for (std::size_t i = 0; i < change.ops.size() && i < kOpsShown; ++i) {

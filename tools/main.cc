@@ -141,10 +141,11 @@ class CommandLine {
 
     void reading() {
         add("ls", "List the documents", "", [this] { return run_ls(common_); });
-        CLI::App* outbox = add(
-            "outbox", "List what was made here and is on no other device yet", "ops/main", [this] {
-                return run_outbox(common_, show_);
-            });
+        CLI::App* outbox =
+            add("outbox",
+                "List what was made here and is on no other device yet, or was refused",
+                "ops/main",
+                [this] { return run_outbox(common_, show_); });
         outbox->add_option("DOC", show_.document, "A document's id; none: all");
         CLI::App* show = add("show",
                              "Print a value of a document as JSON, live values too",
@@ -250,6 +251,7 @@ class CommandLine {
             ->type_name("S")
             ->check(seconds_error)
             ->default_val(30);
+        add_schema(sync, sync_.schema);
         add_websocket(sync, sync_.websocket);
         CLI::App* peer = add("peer",
                              "Run until stopped, in step with other peers",
@@ -283,11 +285,21 @@ class CommandLine {
                        peer_.discovers,
                        "Find peers on the local network, and be found: tells everybody there this "
                        "store's key");
+        add_schema(peer, peer_.schema);
         listen_websocket(peer);
         peer->add_option("--config", peer_.config, "A TOML file with these and more, see below")
             ->type_name("FILE");
         peer->footer(peer->get_footer() + "\n\n" + kConfigHelp);
         trusting();
+    }
+
+    static void add_schema(CLI::App* command, std::string& to) {
+        command
+            ->add_option("--schema",
+                         to,
+                         "A JSON Schema; others' changes to documents NAME@KEY, KEY this store's "
+                         "own, are refused where the document does not fit it any more")
+            ->type_name("FILE");
     }
 
     /// What dialling needs.

@@ -1,5 +1,6 @@
-// outbox: which of the changes made here nobody else is known to have.
+// outbox: which of the changes made here nobody else is known to have, and which were refused.
 
+#include "joinery/authority.h"
 #include "tools/common.h"
 
 #include <algorithm>
@@ -7,7 +8,13 @@
 namespace joinery::tools {
 namespace {
 
-std::string json_of(const std::string& id, const OutboxStatus& status) {
+std::string name_of(const ChangeInfo& change) {
+    return to_hex(change.actor.view()) + "@" + std::to_string(change.seq);
+}
+
+std::string json_of(const std::string& id,
+                    const OutboxStatus& status,
+                    const std::vector<Rejection>& rejections) {
     std::vector<std::string> devices;
     for (const OutboxStatus::Device& device : status.devices) {
         devices.push_back(JsonObject()
@@ -16,16 +23,31 @@ std::string json_of(const std::string& id, const OutboxStatus& status) {
                               .text("acknowledged", format_time(device.acknowledged_at))
                               .str());
     }
+    std::vector<std::string> rejected;
+    for (const Rejection& rejection : rejections) {
+        std::vector<std::string> paths;
+        for (const ChangeInfo::Op& op : rejection.change.ops)
+            paths.push_back(json_string(op.path));
+        rejected.push_back(JsonObject()
+                               .text("change", name_of(rejection.change))
+                               .text("reason", rejection.reason)
+                               .text("by", to_hex(rejection.by.view()))
+                               .text("at", format_time(rejection.at))
+                               .raw("paths", json_array(paths))
+                               .str());
+    }
     return JsonObject()
         .text("id", id)
         .number("changes", status.change_count)
         .number("unacknowledged", status.unacknowledged_count())
         .raw("devices", json_array(devices))
+        .raw("rejected", json_array(rejected))
         .str();
 }
 
 void print(const std::string& id,
            const OutboxStatus& status,
+           const std::vector<Rejection>& rejections,
            const std::vector<TrustedPeer>& trusted) {
     print_line(id + "  " + std::to_string(status.unacknowledged_count()) + " of " +
                count_of(status.change_count, "change") + " made here on no other device");
@@ -35,6 +57,9 @@ void print(const std::string& id,
         if (known != trusted.end() && !known->name.empty()) name += " " + one_line(known->name);
         print_line("  " + name + " lacks " + std::to_string(device.lacking_count) +
                    ", last heard " + format_time(device.acknowledged_at));
+    }
+    for (const Rejection& rejection : rejections) {
+        print_line("  rejected " + name_of(rejection.change) + ": " + one_line(rejection.reason));
     }
 }
 
@@ -57,10 +82,11 @@ int run_outbox(const Common& common, const ShowArguments& arguments) {
         if (!document) return report(id, document.error());
         const OutboxStatus status = document->outbox();
         if (status.change_count == 0) continue;
+        const std::vector<Rejection> rejections = document->rejections();
         if (common.json) {
-            items.push_back(json_of(id, status));
+            items.push_back(json_of(id, status, rejections));
         } else {
-            print(id, status, *trusted);
+            print(id, status, rejections, *trusted);
         }
     }
     if (common.json) print_line(json_array(items));

@@ -1,5 +1,6 @@
 #include "tools/common.h"
 #include "tools/config.h"
+#include "tools/schema.h"
 
 #include <algorithm>
 #include <csignal>
@@ -116,6 +117,7 @@ int run_peer(const Common& common, const PeerArguments& given) {
     options.websocket = arguments.websocket.options;
     if (!read_token(arguments.websocket.token_file, options.websocket.token)) return kFailed;
     options.authorize = admission(arguments);
+    if (!judge_by(arguments.schema, options)) return kFailed;
     if (arguments.discovers) options.discover.is_enabled = true;
     const auto peer = open_peer(at_once, true, std::move(options));
     if (!peer) return kFailed;

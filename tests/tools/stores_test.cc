@@ -145,9 +145,13 @@ TEST_F(ContractTest, SyncSaysWhatItMovedAndRefusesWhatItCannot) {
         Json::parse(server.next_line().value_or("{}")).at("listening").get<std::string>();
     EXPECT_EQ(Json::parse(server.next_line().value_or("{}")).count("key"), 1U);
     const Json moved = Json::parse(output("t", {"sync", url, "ops/*", "--json"}));
-    EXPECT_EQ(
-        keys(moved),
-        (Keys{"documents", "changes_received", "changes_sent", "bytes_received", "bytes_sent"}));
+    EXPECT_EQ(keys(moved),
+              (Keys{"documents",
+                    "changes_received",
+                    "changes_sent",
+                    "changes_rejected",
+                    "bytes_received",
+                    "bytes_sent"}));
     EXPECT_EQ(moved.at("documents"), 1);
     EXPECT_EQ(moved.at("changes_received"), 1);
     EXPECT_EQ(moved.at("changes_sent"), 0);
