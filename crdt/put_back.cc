@@ -9,12 +9,11 @@
 namespace joinery::crdt {
 namespace {
 
-PutBackStep erase_of(std::pair<ContainerIndex, std::uint32_t> slot) {
-    PutBackStep step;
-    step.container = slot.first;
-    step.key = slot.second;
-    return step;
-}
+/// Bytes of an operation's canonical form beside its key, value and cells, and of a cell.
+constexpr std::size_t kStepSizeMax = 160;
+constexpr std::size_t kCellSizeMax = 80;
+/// Cells that one erase may carry.
+constexpr std::size_t kCellCountMax = 16384;
 
 }  // namespace
 
@@ -137,7 +136,7 @@ PutBack::Slot PutBack::note(SlotName name, bool is_deep) const {
     out.makes = entries_of(name, true);
     if (!is_deep) return out;
     for (const ContainerIndex child : children_of(name)) {
-        if (document_.names().container(child).kind == Kind::counter) {
+        if (is_counter(child)) {
             out.counters.push_back(counter_of(child));
             continue;
         }
@@ -165,9 +164,52 @@ std::vector<PutBackStep> PutBack::steps() const {
         step.key = was.element;
         step.stamp = was.stamp;
         step.place = was.dot;
-        out.push_back(step);
+        push(step, out);
     }
     return out;
+}
+
+void PutBack::push(PutBackStep step, std::vector<PutBackStep>& out) const {
+    step.size += kStepSizeMax + step.value.content().size();
+    const Names& names = document_.names();
+    const bool has_key =
+        step.kind != OpKind::increment && !has_elements(names.container(step.container).kind);
+    if (has_key) step.size += names.key(step.key).size();
+    out.push_back(std::move(step));
+}
+
+std::size_t PutBack::count_cells(SlotName name, std::size_t limit) const {
+    std::size_t count = 0;
+    for (const ContainerIndex child : children_of(name)) {
+        if (is_counter(child)) count += state().cells(child).size();
+        for (auto slot = state().container(child).first_slot; slot != kNone && count < limit;
+             slot = state().slot(slot).next) {
+            count += count_cells({child, state().slot(slot).key}, limit - count);
+        }
+        if (count >= limit) return limit;
+    }
+    return count;
+}
+
+void PutBack::erase(SlotName name, std::vector<PutBackStep>& out) const {
+    std::size_t cells = count_cells(name, kCellCountMax);
+    bool is_left = true;
+    if (cells == kCellCountMax) {
+        const SlotIndex index = state().find_slot(name.first, name.second);
+        cells = 0;
+        for (const ContainerIndex child : children_of(name)) {
+            if (is_counter(child)) cells += state().cells(child).size();
+            for (const SlotName& inner : slots_of(child))
+                erase(inner, out);
+        }
+        is_left = cells != 0 || state().slot(index).has_entry();
+    }
+    if (!is_left) return;
+    PutBackStep step;
+    step.container = name.first;
+    step.key = name.second;
+    step.size = cells * kCellSizeMax;
+    push(std::move(step), out);
 }
 
 bool PutBack::must_clear(const Slot& was) const {
@@ -177,15 +219,14 @@ bool PutBack::must_clear(const Slot& was) const {
     if (is_new(was.puts, false) || is_new(was.makes, true)) return true;
     if (!is_covered(was.name)) return false;  // Nothing beneath it was noted.
     return std::ranges::any_of(children_of(was.name), [&](ContainerIndex child) {
-        return document_.names().container(child).kind == Kind::counter &&
-               counter_of(child).is_present &&
+        return is_counter(child) && counter_of(child).is_present &&
                std::ranges::find(was.counters, child, &Counter::container) == was.counters.end();
     });
 }
 
 void PutBack::lead_back(const Slot& slot, bool is_cleared, std::vector<PutBackStep>& out) const {
     if (!is_cleared && (!slot.is_present || must_clear(slot))) {
-        if (is_present(slot.name)) out.push_back(erase_of(slot.name));
+        if (is_present(slot.name)) erase(slot.name, out);
         is_cleared = true;
     }
     lead_back_entries(slot, is_cleared, out);
@@ -201,7 +242,7 @@ void PutBack::lead_back(const Slot& slot, bool is_cleared, std::vector<PutBackSt
     if (is_cleared || !is_covered(slot.name)) return;
     for (const ContainerIndex child : children_of(slot.name)) {
         for (const SlotName& inner : slots_of(child)) {
-            if (!known.contains(inner)) out.push_back(erase_of(inner));
+            if (!known.contains(inner)) erase(inner, out);
         }
     }
 }
@@ -220,7 +261,7 @@ void PutBack::lead_back_entries(const Slot& slot,
         step.key = slot.name.second;
         step.value = was.value;
         step.stamp = was.stamp;
-        out.push_back(std::move(step));
+        push(std::move(step), out);
     };
     const std::optional<Entry>& put = slot.puts.greatest;
     const std::optional<Entry>& make = slot.makes.greatest;
@@ -249,7 +290,7 @@ void PutBack::lead_back(const Counter& was, bool is_cleared, std::vector<PutBack
         step.kind = OpKind::increment;
         step.container = was.container;
         step.delta = static_cast<std::int64_t>(delta);
-        out.push_back(std::move(step));
+        push(std::move(step), out);
         rest -= delta;
         is_lacking = false;
     }

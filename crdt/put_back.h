@@ -22,6 +22,7 @@ struct PutBackStep {
     std::int64_t stamp = 0;  ///< Of a put, make or move: that of what stood.
     std::int64_t delta = 0;  ///< Of an increment.
     Dot place;               ///< Of a move: the place that the element had.
+    std::size_t size = 0;    ///< Bytes of its canonical form, at most: well below kChangeSizeMax.
 };
 
 /// Made before a change is applied, asked after it.
@@ -71,6 +72,9 @@ class PutBack {
     };
 
     const State& state() const { return document_.state(); }
+    bool is_counter(ContainerIndex container) const {
+        return document_.names().container(container).kind == Kind::counter;
+    }
     bool is_present(SlotName name) const;
     Slot note(SlotName name, bool is_deep) const;
     Entries entries_of(SlotName name, bool are_makes) const;
@@ -83,6 +87,11 @@ class PutBack {
 
     // What is to be done; @p is_cleared where nothing is there any more.
     void lead_back(const Slot& slot, bool is_cleared, std::vector<PutBackStep>& out) const;
+    /// Erases all that is at @p name now: where the cells beneath are many, piece by piece.
+    void erase(SlotName name, std::vector<PutBackStep>& out) const;
+    /// Cells at and beneath @p name, or @p limit where there are as many.
+    std::size_t count_cells(SlotName name, std::size_t limit) const;
+    void push(PutBackStep step, std::vector<PutBackStep>& out) const;
     void lead_back_entries(const Slot& slot, bool is_cleared, std::vector<PutBackStep>& out) const;
     void lead_back(const Counter& was, bool is_cleared, std::vector<PutBackStep>& out) const;
     /// Whether something is there that nothing can take the place of.

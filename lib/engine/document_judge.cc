@@ -9,15 +9,19 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 #include <utility>
 
 namespace joinery::detail {
 namespace {
 
-/// What one change that puts back may have, well within crdt/limits.h; of a refusal that needs more
-/// the rest comes in changes of its own.
-constexpr std::size_t kStepCountMax = 65536;
-constexpr std::size_t kStepSizeMax = std::size_t{4} << 20U;
+using crdt::kNone;
+
+/// Log entries for one message; the metric counts every refusal.
+constexpr std::size_t kLoggedMax = 16;
+/// Bytes of one change that puts back, a step less, well within crdt/limits.h; of a refusal that
+/// needs more the rest comes in changes of its own.
+constexpr std::size_t kPutBackSizeMax = crdt::kChangeSizeMax / 2;
 /// Bytes, about, of what came and its refusals where they are to go in one message.
 constexpr std::size_t kJoinedSizeMax = std::size_t{8} << 20U;
 
@@ -80,6 +84,8 @@ std::optional<std::string> DocumentCore::judge(const DeviceKey& device,
     auto reason = context_.judge(Proposal{id_, device, change, before, read});
     if (!reason) return std::nullopt;
     std::string message = message_of(*std::move(reason));
+    ++context_.refused_count;
+    if (to_log_.size() == kLoggedMax) return message;
     LogEntry entry{LogLevel::info,
                    "change.refused",
                    "document " + id_ + ": change " + std::to_string(change.seq) + " of " +
@@ -87,7 +93,6 @@ std::optional<std::string> DocumentCore::judge(const DeviceKey& device,
     entry.document = id_;
     entry.device = device;
     to_log_.push_back(std::move(entry));
-    ++context_.refused_count;
     return message;
 }
 
@@ -155,8 +160,8 @@ void DocumentCore::refuse(const crdt::Dependency& change,
         crdt::Transaction transaction(*document_, author_.actor, context_.clock.wall_now());
         if (is_first) transaction.refuse(change);
         std::size_t size = 0;
-        while (at < steps.size() && transaction.op_count() < kStepCountMax && size < kStepSizeMax) {
-            size += steps[at].value.content().size() + 64;
+        while (at < steps.size() && size < kPutBackSizeMax) {
+            size += steps[at].size;
             const auto done = transaction.put_back(steps[at++]);
             JOINERY_ASSERT(done.has_value());
         }
@@ -198,7 +203,12 @@ Result<crdt::ApplyReport> DocumentCore::take_forked_judged(const crdt::Batch& ba
         return fail(Errc::busy, "the authority becomes a fresh actor first");
     }
     const crdt::ForkedDocument::Mark mark = document.mark();
-    const RefusedSet refused = refused_in(batch);
+    // By hash: a number may be that of several changes, of which one was refused.
+    std::set<ChangeHash> refused;
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+        const std::uint32_t at = batch.changes[i].refused;
+        if (at != kNone) refused.insert(changes[i].dependencies[at]);
+    }
     crdt::ApplyReport report;
     for (std::size_t i = 0; i < changes.size(); ++i) {
         if (document.has(changes[i].hash)) {
@@ -206,10 +216,9 @@ Result<crdt::ApplyReport> DocumentCore::take_forked_judged(const crdt::Batch& ba
             continue;
         }
         const View before = view();
-        const crdt::ChangeHeader& change = batch.changes[i];
-        const bool is_settled = refused.contains({change.chain, change.seq});
-        const auto done = take_forked_one(
-            batch, i, changes[i], is_settled ? std::nullopt : judged_device(change, seals));
+        const bool is_settled = refused.contains(changes[i].hash);
+        const auto device = judged_device(batch.changes[i], seals);
+        const auto done = take_forked_one(batch, i, changes[i], is_settled ? std::nullopt : device);
         if (!done) document.drop_since(mark);
         follow_view(before);
         if (!done) return done.error();
@@ -258,7 +267,7 @@ Result<void> DocumentCore::check_refusals(const crdt::Batch& batch,
                                           std::span<const crdt::Seal> seals) const {
     for (std::size_t i = 0; i < batch.changes.size(); ++i) {
         const crdt::ChangeHeader& change = batch.changes[i];
-        if (change.refused == crdt::kNone) continue;
+        if (change.refused == kNone) continue;
         const auto device = device_of(change_names().actor(change.chain), seals);
         if (!authority_ || device != authority_) {
             return fail(Errc::untrusted, "refusal by another than the document's authority", i);
@@ -325,7 +334,9 @@ std::vector<Rejection> DocumentCore::rejections() {
     std::vector<Rejection> out;
     for (const auto& [change, rejected] : outbox_.rejected())
         out.push_back(rejection_of(change, rejected));
-    std::ranges::stable_sort(out, {}, &Rejection::at);
+    std::ranges::sort(out, {}, [](const Rejection& rejection) {
+        return std::tuple(rejection.at, rejection.receipt.actor, rejection.receipt.seq);
+    });
     return out;
 }
 

@@ -47,31 +47,34 @@ class Stranger {
     crdt::Document& document() { return document_; }
     /// One change of @p verbs with a transaction.
     template <class Verbs>
-    void change(std::int64_t time_ms, Verbs&& verbs) {
+    void change(std::int64_t time_ms, Verbs&& verbs, std::string_view message = {}) {
         crdt::Transaction transaction(document_, actor_, WallTime(time_ms));
         verbs(transaction);
-        ASSERT_TRUE(*transaction.commit());
+        ASSERT_TRUE(*transaction.commit(message));
     }
     void put(std::string_view key, std::int64_t value, std::int64_t time_ms = 1) {
         change(time_ms, [&](crdt::Transaction& t) {
             EXPECT_TRUE(t.put(crdt::kRoot, *t.key(key), Value(value)));
         });
     }
-    /// All that was made, in one message; @p spoil changes it before it is sealed.
+    /// All that was made, in one message; @p spoil changes it before it is sealed, for @p seals of
+    /// others.
     template <class Spoil>
-    Result<session::DocumentPort::Received> tell(DocumentCore& to, Spoil&& spoil) {
+    Result<session::DocumentPort::Received> tell(DocumentCore& to,
+                                                 Spoil&& spoil,
+                                                 std::vector<crdt::Seal> seals = {}) {
         crdt::Batch batch = document_.outgoing().batch;
         spoil(batch);
         Bytes bytes;
         crdt::EncoderDictionary encoder;
         crdt::encode_changes(document_.names(), batch, 0, batch.changes.size(), encoder, bytes);
-        const crdt::Seal seal = crdt::make_seal(key_,
-                                                proof_,
-                                                document_.id(),
-                                                batch.changes.back().seq,
-                                                document_.outgoing().hashes.back());
+        seals.push_back(crdt::make_seal(key_,
+                                        proof_,
+                                        document_.id(),
+                                        batch.changes.back().seq,
+                                        document_.outgoing().hashes.back()));
         crdt::DecoderDictionary decoder;
-        return to.receive(bytes, decoder, std::span(&seal, 1));
+        return to.receive(bytes, decoder, seals);
     }
     Result<session::DocumentPort::Received> tell(DocumentCore& to) {
         return tell(to, [](crdt::Batch&) {});
@@ -346,6 +349,59 @@ TEST_F(AuthorityTest, AGreatEraseIsPutBackWhole) {
     EXPECT_EQ(at(*author).rejections().size(), 1U);
 }
 
+/// What a stranger makes as large as it may be has a refusal that is larger.
+TEST_F(AuthorityTest, WhatIsLargestIsRefusedToo) {
+    judge = [](const Proposal& proposal) -> std::optional<std::string> {
+        return proposal.change.message.empty() ? std::nullopt : std::optional<std::string>("no");
+    };
+    authority = open(disk_);
+    id = authority_id("d", authority->device());
+    Stranger stranger(id, 7);
+    crdt::Names& names = stranger.document().names();
+    const auto map_at = [&](std::string_view key) {
+        return names.intern_container(crdt::kRoot, names.intern_key(key), crdt::Kind::map);
+    };
+    const auto tell = [&] {
+        const auto taken = stranger.tell(at(*authority));
+        ASSERT_TRUE(taken) << taken.error().what;
+        stranger.document().clear_outgoing();
+        ASSERT_TRUE(authority->commit());
+    };
+    // Keys that make what an erase of all clears more than one change may hold.
+    for (int part = 0; part < 2; ++part) {
+        stranger.change(1, [&](crdt::Transaction& t) {
+            for (int i = 0; i < 5000; ++i) {
+                const std::string key = std::to_string(part * 5000 + i) + std::string(1000, 'k');
+                EXPECT_TRUE(t.put(map_at("long"), *t.key(key), Value(std::int64_t{i})));
+            }
+        });
+        tell();
+    }
+    const auto before = at(*authority).read("");
+    stranger.change(
+        2,
+        [&](crdt::Transaction& t) { EXPECT_TRUE(t.erase(crdt::kRoot, *t.key("long"))); },
+        "erase");
+    tell();
+    EXPECT_TRUE(*at(*authority).read("") == *before);
+    // Counters, of which an erase carries more than their increments are.
+    stranger.change(
+        3,
+        [&](crdt::Transaction& t) {
+            for (int i = 0; i < 170'000; ++i) {
+                const auto counter = t.counter_at(map_at("many"), *t.key(std::to_string(i)));
+                EXPECT_TRUE(counter && t.increment(*counter, 1));
+            }
+        },
+        "count");
+    tell();
+    EXPECT_TRUE(*at(*authority).read("") == *before);
+    const auto behind = open(other_disk_);
+    pass(*authority, *behind);
+    EXPECT_EQ(digest_of(*behind), digest_of(*authority));
+    EXPECT_TRUE(*at(*behind).read("") == *before);
+}
+
 /// What comes is taken whole or not at all, also where some of it was refused before the rest
 /// proved to be invalid.
 TEST_F(AuthorityTest, AMessageThatIsNotValidLeavesNoTrace) {
@@ -405,6 +461,71 @@ TEST_F(AuthorityTest, WhoForksIsJudgedAllTheSame) {
     const auto log = *at(*again).log(SIZE_MAX, Version::none());
     EXPECT_EQ(std::ranges::count_if(log, [](const ChangeInfo& c) { return c.refused.has_value(); }),
               3);
+}
+
+/// A refusal settles the change that it refuses, and none beside it that has the same number.
+TEST_F(AuthorityTest, NobodyHidesBehindARefusalOfAnotherBranch) {
+    open_authority();
+    Stranger one(id, 7), two(id, 7);
+    one.put("x", -1, 10);
+    two.put("y", -2, 10);
+    ASSERT_TRUE(one.tell(at(*authority)));
+    ASSERT_TRUE(authority->commit());
+    Stream stream;
+    const auto both = at(*authority).encode_missing(stream.theirs, stream.encoder, 1U << 16U);
+    ASSERT_TRUE(both && both->change_count == 2);
+    crdt::Batch known;
+    ASSERT_TRUE(crdt::decode_changes(both->changes, two.document().names(), stream.decoder, known));
+    const auto done = two.tell(
+        at(*authority),
+        [&](crdt::Batch& batch) {
+            crdt::Batch all;
+            for (std::size_t i = 0; i < 2; ++i)
+                all.append(known, i);
+            all.append(batch, 0);
+            const auto origin = crdt::prefix_of(crdt::chain_origin(id, one.actor()));
+            const auto refused = crdt::prefix_of(one.document().outgoing().hashes[0]);
+            all.links.push_back({0, origin, {}});
+            all.links.push_back({1, std::nullopt, {refused}});
+            all.links.push_back({2, origin, {}});
+            batch = all;
+        },
+        both->seals);
+    ASSERT_TRUE(done) << done.error().what;
+    EXPECT_EQ(done->report.applied, 1U);
+    EXPECT_EQ(shown(*authority), "{}");
+    EXPECT_EQ(asked, 2);
+}
+
+/// A store that was put back to an older state gets its refusals with what they refuse.
+TEST_F(AuthorityTest, WhatComesWithItsRefusalIsNotJudgedAgain) {
+    open_authority();
+    const auto author = open(other_disk_);
+    const auto image = [&] {
+        authority.reset();
+        return disk_.clone();
+    }();
+    open_authority();
+    const auto add = [&](Tx& tx) { return tx.set("/x", Value(std::int64_t{-1})); };
+    ASSERT_TRUE(at(*author).transact(add, ""));
+    pass(*author, *authority);
+    pass(*authority, *author);
+    EXPECT_EQ(asked, 1);
+    authority.reset();
+    disk_.put_back(*image);
+    open_authority();
+    EXPECT_EQ(at(*authority).status()->change_count, 0U);
+    // Its own refusal says that it goes on as a fresh actor first.
+    Stream stream;
+    const auto missing = at(*author).encode_missing(stream.theirs, stream.encoder, 1U << 16U);
+    ASSERT_TRUE(missing && missing->change_count == 2);
+    const auto first = at(*authority).receive(missing->changes, stream.decoder, missing->seals);
+    ASSERT_FALSE(first);
+    EXPECT_EQ(first.error().code, Errc::busy);
+    pass(*author, *authority);
+    EXPECT_EQ(asked, 1);
+    EXPECT_EQ(at(*authority).status()->change_count, 2U);
+    EXPECT_EQ(shown(*authority), "{}");
 }
 
 // Rule U2: who may say so is asked in the name of the device.

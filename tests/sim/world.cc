@@ -71,7 +71,7 @@ void World::make_processes() {
         setup.may_be_put_back = options_.puts_back;
         setup.may_meet_forks = options_.equivocates;
         if (options_.has_authority && setup.disk == 0) {
-            setup.judge = [this](const Proposal& proposal) {
+            setup.judge = [](const Proposal& proposal) {
                 return judge(proposal.change.actor, proposal.change.seq);
             };
         }

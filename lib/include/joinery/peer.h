@@ -197,8 +197,9 @@ struct Options {
     /// each who is nearby, once a second, whether to dial him: LinkRequest::is_found.
     std::function<std::optional<Access>(const LinkRequest&)> authorize;
     /// Judges the changes of others in the documents whose authority this peer's device is
-    /// (docs/authority.md). Every process that takes changes into the store must have it. Empty:
-    /// all may stand.
+    /// (docs/authority.md). Every process that takes changes into the store must have it. Changes
+    /// of these documents then leave once they are durable, as with durable_first. Empty: all may
+    /// stand.
     Judge judge;
     /// Called from the peer's threads; must not block. Empty: nothing is logged.
     std::function<void(const LogEntry&)> log;
