@@ -356,24 +356,13 @@ Subscription DocumentCore::observe_rejections(std::function<void(const Rejection
 // --- The store's records -------------------------------------------------------------------------
 
 Result<void> DocumentCore::load_rejected(StoreReader& reader, DocumentNumber number) {
-    const Bytes prefix = rejected_prefix(number);
-    Bytes from = prefix;
-    while (true) {
-        const auto record = reader.first_at_or_after(Table::meta, from);
-        if (!record && record.error().code != Errc::damaged) return record.error();
-        const ByteView key =
-            record ? (*record ? (*record)->key : ByteView()) : reader.damaged_key();
-        if (key.size() < prefix.size() || !std::ranges::equal(key.first(prefix.size()), prefix)) {
-            return {};
-        }
-        if (record && is_rejected_key(key)) {
+    return for_each_sound(
+        reader, Table::meta, rejected_prefix(number), [&](ByteView key, ByteView value) {
+            if (!is_rejected_key(key)) return;
             // One that cannot be read is in the log as well; `verify` tells of it.
-            const auto rejected = decode_rejected((*record)->value);
+            const auto rejected = decode_rejected(value);
             if (rejected) outbox_.note_rejected(rejected_change(key), *rejected, true);
-        }
-        from.assign(key.begin(), key.end());
-        from.push_back(0);
-    }
+        });
 }
 
 Result<void> DocumentCore::write_rejected(StoreWriter& writer) {

@@ -170,23 +170,12 @@ Result<Version> DocumentCore::version_before(const ChainMark& change) const {
 // --- The store's records -------------------------------------------------------------------------
 
 Result<void> DocumentCore::load_acknowledged(StoreReader& reader, DocumentNumber number) {
-    const Bytes prefix = outbox_prefix(number);
-    Bytes from = prefix;
-    while (true) {
-        const auto record = reader.first_at_or_after(Table::meta, from);
-        if (!record && record.error().code != Errc::damaged) return record.error();
-        const ByteView key =
-            record ? (*record ? (*record)->key : ByteView()) : reader.damaged_key();
-        if (key.size() < prefix.size() || !std::ranges::equal(key.first(prefix.size()), prefix)) {
-            return {};
-        }
-        if (record && is_outbox_key(key)) {
-            const auto acknowledged = read_acknowledged((*record)->value);
+    return for_each_sound(
+        reader, Table::meta, outbox_prefix(number), [&](ByteView key, ByteView value) {
+            if (!is_outbox_key(key)) return;
+            const auto acknowledged = read_acknowledged(value);
             if (acknowledged) outbox_.merge(outbox_device(key), *acknowledged);
-        }
-        from.assign(key.begin(), key.end());
-        from.push_back(0);
-    }
+        });
 }
 
 Result<bool> DocumentCore::write_acknowledged(StoreWriter& writer) {

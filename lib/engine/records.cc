@@ -76,6 +76,25 @@ Bytes document_key(std::string_view id) {
     return {bytes.begin(), bytes.end()};
 }
 
+Result<void> for_each_sound(StoreReader& reader,
+                            Table table,
+                            ByteView prefix,
+                            const std::function<void(ByteView key, ByteView value)>& visit) {
+    Bytes from(prefix.begin(), prefix.end());
+    while (true) {
+        const auto record = reader.first_at_or_after(table, from);
+        if (!record && record.error().code != Errc::damaged) return record.error();
+        const ByteView key =
+            record ? (*record ? (*record)->key : ByteView()) : reader.damaged_key();
+        if (key.size() < prefix.size() || !std::ranges::equal(key.first(prefix.size()), prefix)) {
+            return {};
+        }
+        if (record) visit(key, (*record)->value);
+        from.assign(key.begin(), key.end());
+        from.push_back(0);
+    }
+}
+
 Result<void> check_document_id(std::string_view id) {
     if (id.empty() || id.size() > kDocumentIdSizeMax) {
         return fail(Errc::malformed, "a document's id has 1 to 255 bytes");

@@ -5,10 +5,12 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "base/store.h"
 #include "crdt/batch.h"
 #include "crdt/live_batch.h"
 #include "crdt/seal.h"
 
+#include <functional>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -22,6 +24,14 @@ using DocumentNumber = std::uint32_t;
 inline constexpr std::string_view kDeviceSeedKey = "device";
 inline constexpr std::size_t kDeviceSeedSize = 32;
 inline constexpr std::string_view kNextDocumentKey = "nextdoc";
+
+/// Calls @p visit with every record of @p table whose key begins with @p prefix, in order. What
+/// fails its checksum is left out: for records that others give again, or that can be had
+/// otherwise. Errors are the reader's.
+Result<void> for_each_sound(StoreReader& reader,
+                            Table table,
+                            ByteView prefix,
+                            const std::function<void(ByteView key, ByteView value)>& visit);
 
 /// `malformed` unless @p id is 1 to 255 bytes of UTF-8 without control characters.
 Result<void> check_document_id(std::string_view id);
