@@ -122,6 +122,8 @@ void ForkedDocument::drop_from(NodeIndex begin, const Batch::Mark& mark) {
 void ForkedDocument::drop_since(const Mark& mark) {
     if (mark.node_count == nodes_.size()) return;
     drop_from(mark.node_count, mark.history);
+    // Some of them may have been taken into the view.
+    if (document_->graph().change_count() == nodes_.size()) return;
     const auto shown = show();
     JOINERY_ASSERT(shown.has_value());
 }
@@ -238,8 +240,7 @@ Result<void> ForkedDocument::show() {
 Result<ApplyReport> ForkedDocument::add_all(const Batch& batch, std::span<const Resolved> changes) {
     JOINERY_ASSERT(changes.size() == batch.changes.size());
     ApplyReport report;
-    const auto begin = static_cast<NodeIndex>(nodes_.size());
-    const Batch::Mark mark = history_.mark();
+    const Mark before = mark();
     Result<void> done;
     for (std::size_t i = 0; i < changes.size() && done; ++i) {
         const auto added = add_unshown(batch, i, changes[i].links());
@@ -249,14 +250,9 @@ Result<ApplyReport> ForkedDocument::add_all(const Batch& batch, std::span<const 
             ++(*added ? report.applied : report.duplicate);
         }
     }
-    if (done && report.applied != 0) done = show_from(begin);
+    if (done && report.applied != 0) done = show_from(before.node_count);
     if (done) return report;
-    drop_from(begin, mark);
-    // Of several changes the first ones were taken into the view already.
-    if (document_->graph().change_count() != nodes_.size()) {
-        const auto shown = show();
-        JOINERY_ASSERT(shown.has_value());
-    }
+    drop_since(before);
     return done.error();
 }
 

@@ -121,7 +121,7 @@ class ForkedDocument {
         Batch::Mark history;
     };
     Mark mark() const noexcept { return {static_cast<NodeIndex>(nodes_.size()), history_.mark()}; }
-    /// Goes back to how it was, at the cost of the whole history.
+    /// Goes back to how it was, at the cost of the whole history where what came since is shown.
     void drop_since(const Mark& mark);
 
     // --- What it shows -------------------------------------------------------------------------
