@@ -124,6 +124,10 @@ Result<std::string> read_file(const std::string& name) {
     return text;
 }
 
+std::string change_name(const ActorId& actor, std::uint64_t seq) {
+    return to_hex(actor.view()) + "@" + std::to_string(seq);
+}
+
 std::string format_time(WallTime time) {
     const auto days = std::chrono::floor<std::chrono::days>(time);
     const std::chrono::year_month_day date{std::chrono::sys_days(days)};

@@ -55,6 +55,9 @@ Result<std::string> read_file(const std::string& name);
 /// nothing to do. False where it cannot be had, which has been printed then.
 bool read_token(const std::string& name, std::string& token);
 
+/// "ACTOR@SEQ", as read_version() reads it.
+std::string change_name(const ActorId& actor, std::uint64_t seq);
+
 /// "2026-11-22T22:58:01.123Z".
 std::string format_time(WallTime time);
 

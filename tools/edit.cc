@@ -28,8 +28,7 @@ int edit(const Common& common,
             } else if (!receipt.changed) {
                 print_line("nothing to change: it is so already");
             } else {
-                print_line("change " + to_hex(receipt.actor.view()) + "@" +
-                           std::to_string(receipt.seq));
+                print_line("change " + change_name(receipt.actor, receipt.seq));
             }
             return {};
         });

@@ -4,10 +4,6 @@
 namespace joinery::tools {
 namespace {
 
-std::string name_of(const ActorId& actor, std::uint64_t seq) {
-    return to_hex(actor.view()) + "@" + std::to_string(seq);
-}
-
 std::string value_text(const std::optional<Plain>& value) {
     if (!value) return "null";
     const auto text = print_json(*value);
@@ -17,7 +13,7 @@ std::string value_text(const std::optional<Plain>& value) {
 std::string json_of(const ChangeInfo& change) {
     std::vector<std::string> deps;
     for (const Version::Head& dep : change.dependencies) {
-        deps.push_back(json_string(name_of(dep.actor, dep.seq)));
+        deps.push_back(json_string(change_name(dep.actor, dep.seq)));
     }
     std::vector<std::string> ops;
     for (const ChangeInfo::Op& op : change.ops) {
@@ -32,7 +28,8 @@ std::string json_of(const ChangeInfo& change) {
     out.number("seq", change.seq)
         .signed_number("time_ms", change.time.count())
         .raw("deps", json_array(deps));
-    if (change.refused) out.text("refuses", name_of(change.refused->actor, change.refused->seq));
+    if (change.refused)
+        out.text("refuses", change_name(change.refused->actor, change.refused->seq));
     return out.text("message", change.message).raw("ops", json_array(ops)).str();
 }
 

@@ -8,7 +8,7 @@ namespace {
 std::string json_of(const DocumentStatus& status) {
     std::vector<std::string> heads;
     for (const Version::Head& head : status.heads) {
-        heads.push_back(json_string(to_hex(head.actor.view()) + "@" + std::to_string(head.seq)));
+        heads.push_back(json_string(change_name(head.actor, head.seq)));
     }
     JsonObject out;
     out.text("id", status.id)

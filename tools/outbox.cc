@@ -8,10 +8,6 @@
 namespace joinery::tools {
 namespace {
 
-std::string name_of(const ChangeInfo& change) {
-    return to_hex(change.actor.view()) + "@" + std::to_string(change.seq);
-}
-
 std::string json_of(const std::string& id,
                     const OutboxStatus& status,
                     const std::vector<Rejection>& rejections) {
@@ -28,13 +24,14 @@ std::string json_of(const std::string& id,
         std::vector<std::string> paths;
         for (const ChangeInfo::Op& op : rejection.change.ops)
             paths.push_back(json_string(op.path));
-        rejected.push_back(JsonObject()
-                               .text("change", name_of(rejection.change))
-                               .text("reason", rejection.reason)
-                               .text("by", to_hex(rejection.by.view()))
-                               .text("at", format_time(rejection.at))
-                               .raw("paths", json_array(paths))
-                               .str());
+        rejected.push_back(
+            JsonObject()
+                .text("change", change_name(rejection.change.actor, rejection.change.seq))
+                .text("reason", rejection.reason)
+                .text("by", to_hex(rejection.by.view()))
+                .text("at", format_time(rejection.at))
+                .raw("paths", json_array(paths))
+                .str());
     }
     return JsonObject()
         .text("id", id)
@@ -59,7 +56,8 @@ void print(const std::string& id,
                    ", last heard " + format_time(device.acknowledged_at));
     }
     for (const Rejection& rejection : rejections) {
-        print_line("  rejected " + name_of(rejection.change) + ": " + one_line(rejection.reason));
+        print_line("  rejected " + change_name(rejection.change.actor, rejection.change.seq) +
+                   ": " + one_line(rejection.reason));
     }
 }
 

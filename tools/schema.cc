@@ -1,5 +1,6 @@
 #include "tools/schema.h"
 
+#include "base/assert.h"
 #include "joinery/json.h"
 #include "tools/common.h"
 
@@ -65,32 +66,11 @@ std::string unbounded_in(const Json& schema) {
     return {};
 }
 
+/// As it is exported, with text for what JSON has no form for.
 Json json_of(const Plain& plain) {
-    if (plain.is_object()) {
-        Json out = Json::object();
-        for (const auto& [key, value] : plain.object())
-            out[key] = json_of(value);
-        return out;
-    }
-    if (plain.is_array()) {
-        Json out = Json::array();
-        for (const Plain& value : plain.array())
-            out.push_back(json_of(value));
-        return out;
-    }
-    const Value& value = plain.scalar();
-    switch (value.type()) {
-        case ValueType::null: return nullptr;
-        case ValueType::boolean: return value.as_bool();
-        case ValueType::integer: return value.as_integer();
-        case ValueType::real: return value.as_real();
-        case ValueType::string:
-        case ValueType::bytes:
-        case ValueType::timestamp: break;
-    }
-    // As it is exported.
     const auto text = print_json(plain, {0, JsonForeign::as_text});
-    return text ? Json::parse(*text, nullptr, false) : Json();
+    JOINERY_ASSERT(text.has_value());
+    return Json::parse(*text, nullptr, false);
 }
 
 /// "/a/b: what is wrong", of the innermost thing that is.
