@@ -210,13 +210,7 @@ class World {
     }
 
     void deliver(Document& document, std::size_t after_seed, std::size_t who, std::size_t index) {
-        const Bytes& bytes = after_seed == 0 ? bytes_[0][0] : bytes_[1 + who][index];
-        DecoderDictionary dictionary;
-        Batch batch;
-        ASSERT_TRUE(decode_changes(bytes, document.names(), dictionary, batch));
-        const auto hashes = document.check(batch);
-        ASSERT_TRUE(hashes);
-        ASSERT_TRUE(document.apply(batch, *hashes));
+        give(document, after_seed == 0 ? bytes_[0][0] : bytes_[1 + who][index]);
     }
 
     void walk(std::size_t i, std::size_t j, std::vector<std::size_t>& path) {

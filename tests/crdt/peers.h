@@ -24,6 +24,24 @@ inline ActorId actor_of(char letter) {
     return actor;
 }
 
+/// Change @p index of @p batch alone, as the first of a stream.
+inline Bytes encoded(const Names& names, const Batch& batch, std::size_t index) {
+    Bytes bytes;
+    EncoderDictionary dictionary;
+    encode_changes(names, batch, index, index + 1, dictionary, bytes);
+    return bytes;
+}
+
+/// Applies the changes of @p bytes, which open a stream, as any peer does.
+inline void give(Document& document, ByteView bytes) {
+    DecoderDictionary dictionary;
+    Batch batch;
+    ASSERT_TRUE(decode_changes(bytes, document.names(), dictionary, batch));
+    const auto hashes = document.check(batch);
+    ASSERT_TRUE(hashes);
+    ASSERT_TRUE(document.apply(batch, *hashes));
+}
+
 class Peer {
   public:
     explicit Peer(char letter) : actor_(actor_of(letter)), document_("doc") {}
@@ -186,10 +204,8 @@ class Peer {
     }
     void note(const Batch& batch) {
         for (std::size_t i = 0; i < batch.changes.size(); ++i) {
-            Known known{model::change_of(document_.names(), batch, i), {}};
-            EncoderDictionary dictionary;
-            encode_changes(document_.names(), batch, i, i + 1, dictionary, known.bytes);
-            known_.push_back(std::move(known));
+            known_.push_back({model::change_of(document_.names(), batch, i),
+                              encoded(document_.names(), batch, i)});
         }
     }
     void take(const Known& known) {
@@ -198,12 +214,7 @@ class Peer {
                 return;
             }
         }
-        DecoderDictionary dictionary;
-        Batch batch;
-        ASSERT_TRUE(decode_changes(known.bytes, document_.names(), dictionary, batch));
-        const auto hashes = document_.check(batch);
-        ASSERT_TRUE(hashes);
-        ASSERT_TRUE(document_.apply(batch, *hashes));
+        ASSERT_NO_FATAL_FAILURE(give(document_, known.bytes));
         known_.push_back(known);
     }
 

@@ -47,8 +47,7 @@ class Authority {
         ASSERT_TRUE(*transaction.commit("no"));
         last_ = document_.outgoing().batch;
         changes_.push_back(model::change_of(document_.names(), last_, 0));
-        EncoderDictionary writer;
-        encode_changes(document_.names(), last_, 0, 1, writer, made_.emplace_back());
+        made_.push_back(encoded(document_.names(), last_, 0));
         document_.clear_outgoing();
         EXPECT_EQ(model::to_text(document_.read_root()), model::to_text(before))
             << model::to_text(changes_[changes_.size() - 2]) << "\n"
@@ -60,23 +59,6 @@ class Authority {
     std::vector<Bytes> made_;
     Batch last_;
 };
-
-Bytes encoded(const Names& names, const Batch& batch, std::size_t index) {
-    Bytes bytes;
-    EncoderDictionary dictionary;
-    encode_changes(names, batch, index, index + 1, dictionary, bytes);
-    return bytes;
-}
-
-/// Applies the change of @p bytes as any peer does.
-void give(Document& document, ByteView bytes) {
-    DecoderDictionary dictionary;
-    Batch batch;
-    ASSERT_TRUE(decode_changes(bytes, document.names(), dictionary, batch));
-    const auto hashes = document.check(batch);
-    ASSERT_TRUE(hashes);
-    ASSERT_TRUE(document.apply(batch, *hashes));
-}
 
 class RuleUOf : public testing::TestWithParam<Theme> {};
 

@@ -60,19 +60,18 @@ Outcome run_seed(std::uint64_t seed, World::Options options = {}) {
 
 class Sim : public testing::Test {
   protected:
+    /// What happened in @p count seeds, all told.
+    static World::Counts run_all(std::uint64_t first,
+                                 std::uint64_t count,
+                                 const World::Options& options = {}) {
+        World::Counts sum;
+        for (std::uint64_t seed = first; seed < first + count && !HasFailure(); ++seed)
+            sum += run_seed(seed, options).counts;
+        return sum;
+    }
     /// Runs @p count seeds, and demands that there was trouble enough for that to mean something.
     static void run_range(std::uint64_t first, std::uint64_t count) {
-        World::Counts sum;
-        for (std::uint64_t seed = first; seed < first + count && !HasFailure(); ++seed) {
-            const World::Counts counts = run_seed(seed).counts;
-            sum.edits += counts.edits;
-            sum.changes += counts.changes;
-            sum.crashes += counts.crashes;
-            sum.cuts += counts.cuts;
-            sum.deliveries += counts.deliveries;
-            sum.live_writes += counts.live_writes;
-            sum.live_shown += counts.live_shown;
-        }
+        const World::Counts sum = run_all(first, count);
         EXPECT_GT(sum.edits, 100 * count);
         EXPECT_GT(sum.changes, 100 * count);
         EXPECT_GT(sum.crashes, count);
@@ -104,14 +103,8 @@ TEST_F(Sim, PeersConvergeAndKeepWhatIsDurableWhateverHappens) {
 
 TEST_F(Sim, AStoreThatIsPutBackUnnoticedGivesNoNumberTwice) {
     if (std::getenv("JOINERY_SEED") != nullptr) GTEST_SKIP() << "one seed is asked for";
-    World::Counts sum;
-    for (std::uint64_t seed = 3000; seed < 3050 && !HasFailure(); ++seed) {
-        const World::Counts counts =
-            run_seed(seed, {.puts_back = true, .equivocates = false, .has_authority = false})
-                .counts;
-        sum.put_backs += counts.put_backs;
-        sum.renewals += counts.renewals;
-    }
+    const World::Counts sum =
+        run_all(3000, 50, {.puts_back = true, .equivocates = false, .has_authority = false});
     EXPECT_GT(sum.put_backs, 30U);
     EXPECT_GT(sum.renewals, 15U);
 }
@@ -119,13 +112,7 @@ TEST_F(Sim, AStoreThatIsPutBackUnnoticedGivesNoNumberTwice) {
 // Rules F1 to F7: whatever somebody signs, and whomever he tells it.
 TEST_F(Sim, PeersConvergeThoughSomebodySignsSeveralHistories) {
     if (std::getenv("JOINERY_SEED") != nullptr) GTEST_SKIP() << "one seed is asked for";
-    World::Counts sum;
-    for (std::uint64_t seed = kLiarSeeds; seed < kLiarSeeds + 40 && !HasFailure(); ++seed) {
-        const World::Counts counts = run_seed(seed).counts;
-        sum.lies += counts.lies;
-        sum.forks += counts.forks;
-        sum.changes += counts.changes;
-    }
+    const World::Counts sum = run_all(kLiarSeeds, 40);
     EXPECT_GT(sum.lies, 400U);
     EXPECT_GT(sum.forks, 80U);
     std::printf("%zu lies, %zu forks and %zu changes at rest\n", sum.lies, sum.forks, sum.changes);
@@ -134,15 +121,8 @@ TEST_F(Sim, PeersConvergeThoughSomebodySignsSeveralHistories) {
 // Rules U2 to U7: the authority crashes, is cut off and written around like any other.
 TEST_F(Sim, AnAuthorityRefusesForAllWhateverHappens) {
     if (std::getenv("JOINERY_SEED") != nullptr) GTEST_SKIP() << "one seed is asked for";
-    World::Counts sum;
-    for (const std::uint64_t first : {kAuthoritySeeds, kLiarSeeds + kAuthoritySeeds}) {
-        for (std::uint64_t seed = first; seed < first + 30 && !HasFailure(); ++seed) {
-            const World::Counts counts = run_seed(seed).counts;
-            sum.refused += counts.refused;
-            sum.rejected += counts.rejected;
-            sum.forks += counts.forks;
-        }
-    }
+    World::Counts sum = run_all(kAuthoritySeeds, 30);
+    sum += run_all(kLiarSeeds + kAuthoritySeeds, 30);
     EXPECT_GT(sum.refused, 300U);
     EXPECT_GT(sum.rejected, 100U);
     EXPECT_GT(sum.forks, 10U);

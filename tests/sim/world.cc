@@ -6,6 +6,7 @@
 #include "support/random_tx.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace joinery::sim {
 namespace {
@@ -23,6 +24,29 @@ void Trace::add(ByteView bytes) {
     Bytes all(digest_.bytes.begin(), digest_.bytes.end());
     all.insert(all.end(), bytes.begin(), bytes.end());
     digest_ = crdt::hash_as<Digest>(all);
+}
+
+World::Counts& World::Counts::operator+=(const Counts& more) {
+    static constexpr std::size_t Counts::* kAll[] = {&Counts::edits,
+                                                     &Counts::deliveries,
+                                                     &Counts::crashes,
+                                                     &Counts::cuts,
+                                                     &Counts::checkpoints,
+                                                     &Counts::changes,
+                                                     &Counts::syncs,
+                                                     &Counts::syncs_answered,
+                                                     &Counts::put_backs,
+                                                     &Counts::renewals,
+                                                     &Counts::live_writes,
+                                                     &Counts::live_shown,
+                                                     &Counts::lies,
+                                                     &Counts::forks,
+                                                     &Counts::refused,
+                                                     &Counts::rejected};
+    static_assert(sizeof(Counts) == std::size(kAll) * sizeof(std::size_t), "each is added");
+    for (const auto member : kAll)
+        this->*member += more.*member;
+    return *this;
 }
 
 // --- The world -----------------------------------------------------------------------------------

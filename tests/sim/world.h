@@ -63,6 +63,7 @@ class World {
         std::size_t live_writes = 0, live_shown = 0;
         std::size_t lies = 0, forks = 0;
         std::size_t refused = 0, rejected = 0;
+        Counts& operator+=(const Counts& more);
     };
     const Counts& counts() const { return counts_; }
 
